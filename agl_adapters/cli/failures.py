@@ -1,0 +1,50 @@
+"""How a command ends if it does not go well: one line on standard error, and an exit code."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+from typer.core import TyperGroup
+
+from agl_adapters.terminal import printable
+from agl_core.budgets import BudgetExhaustedError
+from agl_core.errors import AglError
+
+__all__ = ["INTERRUPTED", "ReportingGroup"]
+
+ERROR = 1
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
+
+
+class ReportingGroup(TyperGroup):
+    """A group of commands that tells failures in one line; with ``--verbose`` in full."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except Exception as error:
+            # What typer itself raises: wrong usage, or the end of a command.
+            if hasattr(error, "exit_code") or isinstance(error, typer.Abort | BrokenPipeError):
+                raise
+            if ctx.params.get("verbose"):
+                _say("".join(traceback.format_exception(error)).rstrip())
+            elif isinstance(error, AglError):
+                _say(str(error))
+            else:
+                _say(f"{type(error).__name__}: {error} (agl --verbose ... shows where)")
+            stopped = isinstance(error, BudgetExhaustedError) and error.reason == "interrupted"
+            raise typer.Exit(INTERRUPTED if stopped else ERROR) from None
+
+
+def _say(what: str) -> None:
+    line = Text.assemble(("agl: ", "bold red"), printable(what))
+    Console(stderr=True, highlight=False).print(line, soft_wrap=True)

@@ -1,0 +1,195 @@
+"""Showing things in a terminal. Text from prompts, tasks and models is data: it moves no cursor."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from collections.abc import Iterator, Mapping
+
+from rich.box import ROUNDED, SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from agl_core.budgets import StopReason
+from agl_core.prompts import PromptTemplate, Resources
+from agl_core.result import TrainResult
+from agl_core.statistics import Comparison, Verdict
+
+__all__ = [
+    "changes_view",
+    "printable",
+    "prompts_view",
+    "rounds_view",
+    "standard_console",
+    "verdict_view",
+]
+
+_JOINERS = "\u200c\u200d"
+"""Format characters that belong to the spelling of some languages, and to composed emoji."""
+
+_VERDICTS: Mapping[Verdict, tuple[str, str]] = {
+    "improved": ("bold green", "The whole interval is above zero: this is hardly chance."),
+    "inconclusive": (
+        "bold yellow",
+        "The interval takes in zero: this may be chance. More tasks would tell.",
+    ),
+    "no_gain": ("bold red", "The seed's prompts stay: nothing better was found."),
+}
+
+_STOPS: Mapping[StopReason, str] = {
+    "completed": "",
+    "target": "The search stopped early: the target score was reached.",
+    "interrupted": "The run was interrupted: this is the best so far.",
+}
+
+
+def standard_console() -> Console:
+    """Return the console for ordinary output."""
+    return Console(highlight=False)
+
+
+def printable(text: str) -> str:
+    """Return the text with everything replaced that a terminal could take for a command.
+
+    That is control characters apart from newline and tab, what changes the direction of writing,
+    and halves of surrogate pairs, which cannot be written at all.
+    """
+    return "".join(
+        character
+        if character in "\n\t"
+        or character in _JOINERS
+        or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+        else "\N{REPLACEMENT CHARACTER}"
+        for character in text
+    )
+
+
+def prompts_view(prompts: Mapping[str, PromptTemplate], lines: int = 12) -> RenderableType:
+    """Show prompts in panels, one for each, of long ones the first lines."""
+    return Group(*(_panel(name, _head(prompt.raw, lines)) for name, prompt in prompts.items()))
+
+
+def changes_view(before: Resources, after: Resources) -> RenderableType:
+    """Show what has changed in which prompt, in panels; unchanged prompts are named below them."""
+    panels: list[RenderableType] = []
+    unchanged: list[str] = []
+    for name, new in after.items():
+        old = before[name].raw if name in before else ""
+        rows = list(_changed_lines(old, new.raw))
+        if not rows:
+            unchanged.append(name)
+            continue
+        # A grid, so that a line that is too long goes on below itself and not below its mark.
+        grid = Table.grid(padding=(0, 1))
+        for mark, line in rows:
+            style = {"+": "green", "-": "red"}.get(mark, "dim")
+            grid.add_row(Text(mark, style=style), Text(printable(line), style=style))
+        panels.append(_panel(name, grid))
+    if unchanged:
+        panels.append(Text(printable(f"unchanged: {', '.join(unchanged)}"), style="dim"))
+    return Group(*panels)
+
+
+def rounds_view(result: TrainResult, note: str = "") -> RenderableType:
+    """Show, round by round, how many candidates were made, and the best validation score so far.
+
+    Args:
+        result: The run's result.
+        note: What kind of run it was, such as "simulated".
+    """
+    title = "Score per round" + (f" ({note})" if note else "")
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for column in ("round", "candidates", "rejected", "best validation score so far"):
+        table.add_column(column, justify="right")
+    best: float | None = None
+    for number in sorted({record.candidate.round for record in result.history}):
+        records = [r for r in result.history if r.candidate.round == number]
+        rejected = sum(bool(r.candidate.rejected) for r in records)
+        before = best
+        for record in records:
+            if record.validation is not None and (best is None or record.validation > best):
+                best = record.validation
+        table.add_row(
+            "seed" if number == 0 else str(number),
+            "" if number == 0 else str(len(records) - rejected),
+            "" if number == 0 else str(rejected),
+            Text("-" if best is None else f"{best:.3f}", style="dim" if best == before else "bold"),
+        )
+    return table
+
+
+def verdict_view(result: TrainResult, note: str = "") -> RenderableType:
+    """Show the verdict in plain words with its interval, and what the run has spent.
+
+    Args:
+        result: The run's result.
+        note: What kind of run it was, such as "simulated".
+    """
+    style, meaning = _VERDICTS[result.verdict]
+    verdict = Text.assemble(
+        ("Verdict: ", "bold"), (result.verdict.replace("_", " "), style), f" ({note})" * bool(note)
+    )
+    lines: list[RenderableType] = [verdict]
+    if result.comparison is not None:
+        lines.append(_comparison_text(result.comparison))
+    lines.append(Text(meaning))
+    cap = result.stop_reason.replace("_", " ")
+    stop = _STOPS.get(result.stop_reason, f"The budget's {cap} were used up.")
+    if stop:
+        lines.append(Text(stop, style="yellow"))
+    spent = result.usage
+    tokens = spent.input_tokens + spent.output_tokens
+    dollars = f", ${spent.dollars:.2f}" if spent.dollars else ""
+    lines.append(
+        Text(
+            f"Spent: {spent.rollouts} rollouts, {spent.model_calls} model calls, {tokens:,} tokens"
+            f"{dollars}, {spent.seconds:.1f} s",
+            style="dim",
+        )
+    )
+    return Group(*lines)
+
+
+def _comparison_text(comparison: Comparison) -> Text:
+    low, high = comparison.interval
+    where = (
+        "test tasks that the search never saw"
+        if comparison.split == "test"
+        else "validation tasks (none were held out; the choice among candidates is accounted for)"
+    )
+    return Text.assemble(
+        f"On {comparison.tasks} {where}, the best prompts score ",
+        (f"{comparison.best_score:.3f}", "bold"),
+        " and the seed's ",
+        (f"{comparison.seed_score:.3f}", "bold"),
+        ": a gain of ",
+        (f"{comparison.gain:+.3f}", "bold"),
+        f", 95% interval {low:+.3f} to {high:+.3f}.",
+    )
+
+
+def _panel(name: str, content: RenderableType) -> Panel:
+    title = Text(printable(name), style="bold")
+    return Panel(content, title=title, title_align="left", box=ROUNDED, border_style="dim")
+
+
+def _head(text: str, lines: int) -> Text:
+    rows = printable(text).split("\n")
+    view = Text("\n".join(rows[:lines]))
+    if len(rows) > lines:
+        view.append(f"\n… {len(rows) - lines} more lines", style="dim")
+    return view
+
+
+def _changed_lines(old: str, new: str) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a diff as mark and text: added, removed, around them, or left out."""
+    diff = difflib.unified_diff(old.split("\n"), new.split("\n"), lineterm="")
+    for number, line in enumerate(diff):
+        if number < 2:
+            continue  # the names of the files
+        if not line.startswith("@@"):
+            yield line[:1], line[1:]
+        elif number > 2:
+            yield "…", ""

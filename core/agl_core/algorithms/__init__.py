@@ -1,0 +1,9 @@
+"""Algorithms: they propose candidates and read rollouts."""
+
+from __future__ import annotations
+
+from agl_core.algorithms.apo import APO
+from agl_core.algorithms.base import Algorithm, FunctionAlgorithm, algorithm
+from agl_core.algorithms.baseline import Baseline
+
+__all__ = ["APO", "Algorithm", "Baseline", "FunctionAlgorithm", "algorithm"]

@@ -1,0 +1,151 @@
+"""Which prompts are in force here: the one channel from a candidate into a running program.
+
+A `Binding` is put into a ContextVar for the length of a rollout or a `use_prompts` block. The hooks
+of the integrations read it at every model call; nothing else carries prompts. Concurrent rollouts
+each see their own binding because each runs in a context (a task or a thread) of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from agl_core.matching import lift
+from agl_core.prompts import PromptTemplate
+
+__all__ = ["Binding", "SlotUse", "bound", "current_binding"]
+
+_B = TypeVar("_B", bound="Binding | None")
+_NOTHING: Mapping[str, PromptTemplate] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class SlotUse:
+    """How a slot was used in a rollout."""
+
+    original: str
+    """The program's own text at the last use."""
+    sent: str
+    """The text that was sent in its place at the last use."""
+    calls: int = 0
+    """How many model calls used the slot."""
+    template: PromptTemplate | None = None
+    """The program's own template, if it is known that the program renders one in this slot."""
+
+
+@dataclass(eq=False)
+class Binding:
+    """The prompts in force, and a record of which were used.
+
+    One binding belongs to one rollout or one `use_prompts` block. It may be written from several
+    threads; each write is a single dictionary operation.
+    """
+
+    resources: Mapping[str, PromptTemplate]
+    """Prompt by resource or slot name."""
+    originals: Mapping[str, PromptTemplate] = field(default_factory=lambda: _NOTHING)
+    """The program's own prompt by slot, where it is known. A text that it does not match is left
+    alone and counted in `unmatched`: it is some other prompt than the one that was optimized."""
+    slots: dict[str, SlotUse] = field(default_factory=dict[str, SlotUse])
+    """The slots that the program used, by name, in the order of their first use."""
+    reads: set[str] = field(default_factory=set[str])
+    """The resources that the program read or was sent."""
+    unmatched: Counter[str] = field(default_factory=Counter[str])
+    """How often a slot's text was left alone because it was not the known original."""
+
+    def inject(
+        self,
+        slot: str,
+        original: str,
+        template: PromptTemplate | None = None,
+        values: Mapping[str, str] | None = None,
+    ) -> str:
+        """Return the text to send where the program would send `original` in this slot.
+
+        Run-time values are lifted out of the original text by the slot's own template and put into
+        the candidate's. Without a prompt for the slot, or without a match, the original comes back.
+
+        Args:
+            slot: The slot.
+            original: The program's text.
+            template: What the program rendered it from, if the hook knows. It is the slot's own.
+            values: The values that the program rendered the template with.
+        """
+        sent = self._substitute(slot, original, template, values or {})
+        use = self.slots.get(slot)
+        if use is None:
+            use = self.slots[slot] = SlotUse(original, sent)
+        use.original, use.sent, use.template = original, sent, template
+        use.calls += 1
+        return sent
+
+    def handed_out(self) -> dict[str, PromptTemplate]:
+        """Return the resources for the program itself: what it reads of them is recorded."""
+        return {name: _HandedOut(prompt, name, self) for name, prompt in self.resources.items()}
+
+    def _substitute(
+        self,
+        slot: str,
+        original: str,
+        template: PromptTemplate | None,
+        given: Mapping[str, str],
+    ) -> str:
+        prompt = self.resources.get(slot)
+        if prompt is None:
+            return original
+        own = self.originals.get(slot)
+        values: Mapping[str, str] | None = given
+        if own is not None and own != template:
+            values = lift(own, original)
+        if values is None:
+            self.unmatched[slot] += 1
+            return original
+        self.reads.add(slot)
+        return prompt.render(values)
+
+
+class _HandedOut(PromptTemplate):
+    """A prompt that a program was handed. Equal to the plain one; it tells when it is read."""
+
+    def __init__(self, prompt: PromptTemplate, name: str, binding: Binding) -> None:
+        self.__dict__.update(prompt.__dict__)
+        self._name = name
+        self._binding = binding
+
+    @property
+    def template(self) -> str:
+        self._binding.reads.add(self._name)
+        return super().template
+
+    def format(self, /, **values: Any) -> str:
+        self._binding.reads.add(self._name)
+        return super().format(**values)
+
+    def __str__(self) -> str:
+        return self.template
+
+
+_current: ContextVar[Binding | None] = ContextVar("agl_binding", default=None)
+
+
+def current_binding() -> Binding | None:
+    """Return the binding in force in this context, or None outside rollouts and `use_prompts`."""
+    return _current.get()
+
+
+@contextmanager
+def bound(binding: _B) -> Generator[_B]:
+    """Put a binding in force for the block, in this context and those copied from it.
+
+    With None, none is: for work that another context does on behalf of one without.
+    """
+    token = _current.set(binding)
+    try:
+        yield binding
+    finally:
+        _current.reset(token)

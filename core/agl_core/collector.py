@@ -1,0 +1,194 @@
+"""The OpenTelemetry SDK's side of tracing: a provider whose spans are collected by rollout.
+
+This module imports the SDK, which takes 100 ms: import it when a rollout starts, not before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import MutableMapping
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+from agl_core.genai import SLOT
+from agl_core.recording import Recording
+
+__all__ = [
+    "RECORDING_KEY",
+    "Collector",
+    "Recordings",
+    "Relay",
+    "detach",
+    "rollout_provider",
+    "user_provider",
+]
+
+_log = logging.getLogger(__name__)
+
+RECORDING_KEY = "agl.recording"
+"""Where the context that a root span is started with holds its recording."""
+
+Recordings = MutableMapping[int, Recording]
+"""The rollouts that are being recorded, by trace id."""
+
+
+class Collector(SpanProcessor):
+    """Hands the spans of rollouts to their recordings, and ignores all others. Never raises."""
+
+    def __init__(self, recordings: Recordings) -> None:
+        self._recordings = recordings
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Note a span of a rollout, and mark it with the slot that it belongs to."""
+        recording = self.recording(span)
+        if recording is not None:
+            recording.started(span)
+            slot = otel_context.get_value(SLOT, parent_context)
+            if isinstance(slot, str):
+                span.set_attribute(SLOT, slot)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep a span of a rollout."""
+        recording = self.recording(span)
+        if recording is not None:
+            recording.ended(span)
+
+    def recording(self, span: ReadableSpan) -> Recording | None:
+        """Return the recording of the rollout that the span belongs to."""
+        context = span.context
+        return None if context is None else self._recordings.get(context.trace_id)
+
+
+class Relay(SpanProcessor):
+    """The processor of our own provider: collects, then forwards to the user's processors.
+
+    A failure of the user's processors is logged and goes no further.
+    """
+
+    def __init__(self, recordings: Recordings, user: TracerProvider | None) -> None:
+        self._recordings = recordings
+        self._collector = Collector(recordings)
+        self._user = user
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Register the rollout of a root span; collect and forward."""
+        recording = otel_context.get_value(RECORDING_KEY, parent_context)
+        if isinstance(recording, Recording):
+            recording.span = span
+            recording.forward = self._user is not None and self._sampled(self._user, span)
+            self._recordings[span.get_span_context().trace_id] = recording
+        self._collector.on_start(span, parent_context)
+        self._forward("on_start", span, parent_context)
+
+    def _on_ending(self, span: Span) -> None:
+        self._forward("_on_ending", span)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Collect and forward."""
+        self._collector.on_end(span)
+        self._forward("on_end", span)
+
+    def _forward(self, event: str, span: ReadableSpan, *args: Any) -> None:
+        recording = self._collector.recording(span)
+        if recording is None or not recording.forward:
+            return
+        try:
+            getattr(_active_processor(self._user), event)(span, *args)
+        except Exception:  # noqa: BLE001 - whatever a processor raises, the rollout goes on
+            _log.warning("a span processor of the tracer provider failed", exc_info=True)
+
+    def _sampled(self, user: TracerProvider, root: Span) -> bool:
+        """Ask the user's sampler as it will be asked for the user's own spans in this rollout.
+
+        Those have a sampled parent, the root. So a rollout's tree arrives whole or not at all, also
+        where the user's own spans are part of it.
+        """
+        try:
+            result = user.sampler.should_sample(
+                trace.set_span_in_context(root),
+                root.get_span_context().trace_id,
+                root.name,
+                root.kind,
+            )
+        except Exception:  # noqa: BLE001 - whatever a sampler raises, the rollout goes on
+            _log.warning("the sampler of the tracer provider failed", exc_info=True)
+            return False
+        return result.decision.is_sampled()
+
+
+class _SystemIds(IdGenerator):
+    """Random ids from the operating system.
+
+    The default generator draws from the `random` module: a program that seeds it would get the
+    same trace ids again, mixing up rollouts, and tracing would change the numbers that it draws.
+    """
+
+    def generate_span_id(self) -> int:
+        return int.from_bytes(os.urandom(8), "big") or 1
+
+    def generate_trace_id(self) -> int:
+        return int.from_bytes(os.urandom(16), "big") or 1
+
+    def is_trace_id_random(self) -> bool:
+        return True
+
+
+def rollout_provider(recordings: Recordings, user: TracerProvider | None) -> TracerProvider:
+    """Return a provider that records every span, whatever the user's sampler and limits drop.
+
+    Args:
+        recordings: Where its spans are collected.
+        user: The user's own provider. Its processors are given the same spans, with its resource,
+            if its sampler agrees.
+    """
+    ids = None if user is None else user.id_generator
+    unlimited = SpanLimits.UNSET
+    provider = TracerProvider(
+        sampler=ALWAYS_ON,
+        resource=Resource.get_empty() if user is None else user.resource,
+        shutdown_on_exit=False,
+        id_generator=_SystemIds() if ids is None or type(ids) is RandomIdGenerator else ids,
+        # A prompt that is cut off cannot be read back: it is JSON.
+        span_limits=SpanLimits(
+            max_attributes=unlimited,
+            max_span_attributes=unlimited,
+            max_event_attributes=unlimited,
+            max_attribute_length=unlimited,
+            max_span_attribute_length=unlimited,
+        ),
+    )
+    # OTEL_SDK_DISABLED stops what is sent, the part of the user's provider, not what is looked at.
+    provider._disabled = False  # pyright: ignore[reportPrivateUsage]
+    provider.add_span_processor(Relay(recordings, user))
+    return provider
+
+
+def user_provider() -> TracerProvider | None:
+    """Return the global provider if the user has set one of the OpenTelemetry SDK."""
+    provider = trace.get_tracer_provider()
+    return provider if isinstance(provider, TracerProvider) else None
+
+
+def detach(user: TracerProvider, collector: Collector) -> None:
+    """Take the collector out of the user's provider.
+
+    OpenTelemetry has no public way to. Where this one is gone, the collector stays and finds no
+    recordings.
+    """
+    active = _active_processor(user)
+    processors = getattr(active, "_span_processors", None)
+    if isinstance(processors, tuple):
+        with active._lock:
+            active._span_processors = tuple(p for p in processors if p is not collector)
+
+
+def _active_processor(provider: TracerProvider | None) -> Any:
+    return getattr(provider, "_active_span_processor", None)

@@ -1,0 +1,80 @@
+"""The errors of the project, one tree.
+
+AglError
+├── ConfigurationError          wrong input; raised before anything is spent
+│   ├── DatasetError            an empty, unreadable or malformed dataset
+│   ├── PlaceholderError        a template asks for a value that it was not given
+│   └── RewardError             a reward that is not a finite number
+├── IntegrationError            a framework adapter cannot be used
+│   ├── UnknownAgentError       no integration recognizes the object
+│   ├── MissingDependencyError  the framework's extra is not installed
+│   └── UnsupportedVersionError the installed framework is outside the tested range
+├── RolloutError                the agent fails on every task, or ignores its prompts
+├── ModelError                  the optimizer's model refused or failed for good
+└── StoreError                  the store cannot be read or written
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AglError",
+    "ConfigurationError",
+    "DatasetError",
+    "IntegrationError",
+    "MissingDependencyError",
+    "ModelError",
+    "PlaceholderError",
+    "RewardError",
+    "RolloutError",
+    "StoreError",
+    "UnknownAgentError",
+    "UnsupportedVersionError",
+]
+
+
+class AglError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class ConfigurationError(AglError):
+    """The input cannot work. Raised before rollouts or model calls are spent."""
+
+
+class DatasetError(ConfigurationError):
+    """A dataset is empty, unreadable, or holds a task that is not JSON-able."""
+
+
+class PlaceholderError(ConfigurationError):
+    """A prompt template was formatted without a value for one of its placeholders."""
+
+
+class RewardError(ConfigurationError):
+    """A reward is not a finite number, or an agent gave none."""
+
+
+class IntegrationError(AglError):
+    """An integration cannot be loaded or does not fit what it was given."""
+
+
+class UnknownAgentError(IntegrationError):
+    """No installed integration recognizes the object that was to be wrapped."""
+
+
+class MissingDependencyError(IntegrationError):
+    """A package that an integration needs is not installed."""
+
+
+class UnsupportedVersionError(IntegrationError):
+    """The installed framework lacks what the hooks stand on."""
+
+
+class RolloutError(AglError):
+    """The agent cannot be optimized as it stands: it always fails, or reads no prompt."""
+
+
+class ModelError(AglError):
+    """A model service refused a call for good, or kept failing after retries."""
+
+
+class StoreError(AglError):
+    """The store cannot be opened, read or written."""

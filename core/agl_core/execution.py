@@ -1,0 +1,224 @@
+"""One attempt at a rollout: bind the prompts, open the root span, run the agent, keep what came."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from agl_core.agents import Agent, Outcome, RolloutContext
+from agl_core.binding import SlotUse, bound
+from agl_core.datasets import Task
+from agl_core.errors import AglError, ConfigurationError, ModelError
+from agl_core.failures import is_refusal, is_transient, retry_after, traceback_text
+from agl_core.genai import model_calls, usage
+from agl_core.prompts import Resources
+from agl_core.rewards import Reward, coerce_reward
+from agl_core.rollouts import ModelUsage, RolloutStatus, json_safe
+from agl_core.spans import Span
+
+if TYPE_CHECKING:
+    from agl_core.recording import Recording
+    from agl_core.tracing import Tracing
+
+__all__ = ["Attempt", "RolloutRequest", "RunningAttempt"]
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutRequest:
+    """What an executor is asked to run. Plain data: it can be sent to another process."""
+
+    id: str
+    task: Task
+    resources: Resources
+    originals: Resources
+    attempt: int
+    timeout: float | None
+    """Seconds until the attempt is given up; None for no limit."""
+    priority: int = 0
+    """Waiting requests of a lower number run first."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """How one attempt ended. Plain data, like the request."""
+
+    status: RolloutStatus = "succeeded"
+    reward: Reward | None = None
+    output: Any = None
+    error: str | None = None
+    fatal: AglError | None = None
+    """If set, no other rollout can do better (bad configuration, refused credentials): stop."""
+    retry_after: float | None = None
+    spans: tuple[Span, ...] = ()
+    slots: Mapping[str, SlotUse] = field(default_factory=dict[str, SlotUse])
+    reads: frozenset[str] = frozenset()
+    unmatched: Mapping[str, int] = field(default_factory=dict[str, int])
+    usage: ModelUsage = field(default_factory=ModelUsage)
+    started: float = 0.0
+    seconds: float = 0.0
+
+
+class AgentTimeoutError(AglError):
+    """The agent did not finish within the rollout's time limit."""
+
+
+class AgentExitError(AglError):
+    """The agent tried to end the program, or cancelled itself."""
+
+
+_GRACE = 1.0
+"""Seconds that a cancelled agent gets to clean up."""
+
+
+class RunningAttempt:
+    """An attempt in progress: run it once, with `run` or `run_async` as the agent is.
+
+    An executor that has to give it up can still tell what came of it.
+    """
+
+    def __init__(self, agent: Agent, request: RolloutRequest, tracing: Tracing) -> None:
+        self._agent = agent
+        self._request = request
+        self._tracing = tracing
+        self._recording: Recording | None = None
+        self._context = RolloutContext(
+            resources=request.resources,
+            originals=request.originals,
+            id=request.id,
+            # A copy: an agent that changes its task must not change it for other rollouts.
+            task=copy.deepcopy(request.task.data),
+            attempt=request.attempt,
+        )
+
+    def run(self) -> Attempt:
+        """Run a sync agent, in this thread. Its failures are in the attempt, never raised."""
+        with self._recorded() as attempt:
+            self._read_outcome(attempt, cast("Outcome", self._agent.run(self._context)))
+        return attempt
+
+    async def run_async(self) -> Attempt:
+        """Run an async agent, in a task of its own.
+
+        Its failures are in the attempt. Only the cancellation of the caller is raised; it cancels
+        the agent. An agent that outlives its time limit is cancelled and, if it ignores that, left
+        behind.
+        """
+        with self._recorded() as attempt:
+            timeout = self._request.timeout
+            task = asyncio.create_task(self._guarded())
+            try:
+                done, _ = await asyncio.wait({task}, timeout=timeout)
+            finally:
+                if not task.done():
+                    task.add_done_callback(_retrieve)
+                    task.cancel()
+            if not done:
+                await asyncio.wait({task}, timeout=_GRACE)
+                raise AgentTimeoutError(f"no result within {timeout:g} seconds")
+            if task.cancelled():
+                raise AgentExitError("the agent cancelled its own task")
+            self._read_outcome(attempt, task.result())
+        return attempt
+
+    def abandoned(self, where: str) -> Attempt:
+        """Return the attempt as timed out, with what is known while the agent still runs.
+
+        Args:
+            where: The stack that it hangs in.
+        """
+        timeout = self._request.timeout or 0.0
+        error = f"no result within {timeout:g} seconds; the thread was left behind in:\n{where}"
+        attempt = Attempt("timed_out", error=error, started=time.time() - timeout, seconds=timeout)
+        self._read_records(attempt)
+        return attempt
+
+    async def _guarded(self) -> Outcome:
+        # asyncio lets SystemExit through to the event loop, which would end the whole run.
+        try:
+            return await self._agent.run(self._context)  # pyright: ignore[reportGeneralTypeIssues]
+        except SystemExit as error:
+            raise AgentExitError(f"the agent called sys.exit({error.code!r})") from error
+
+    @contextmanager
+    def _recorded(self) -> Generator[Attempt]:
+        """Bind the prompts and record the block as an attempt; what it raises is its failure."""
+        agent, request = self._agent, self._request
+        attributes = {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.agent.name": agent.name,
+            "agl.rollout.id": request.id,
+            "agl.rollout.attempt": request.attempt,
+            "agl.task.key": request.task.key,
+            "agl.task.split": request.task.split,
+        }
+        attempt = Attempt(started=time.time())
+        start = time.perf_counter()
+        try:
+            with self._tracing.rollout(f"invoke_agent {agent.name}", attributes) as recording:
+                self._recording = recording
+                try:
+                    with bound(self._context):
+                        yield attempt
+                except BaseException as error:
+                    if not (agent.is_async and isinstance(error, _OF_THE_CALLER)):
+                        self._read_error(attempt, error)
+                    raise
+                finally:
+                    attempt.seconds = time.perf_counter() - start
+                    recording.span.set_attribute("agl.rollout.status", attempt.status)
+                    if attempt.reward is not None:
+                        recording.span.set_attribute("agl.reward", float(attempt.reward))
+        except BaseException:
+            if attempt.error is None:
+                raise
+        self._read_records(attempt)
+
+    def _read_outcome(self, attempt: Attempt, outcome: Outcome) -> None:
+        attempt.output = json_safe(outcome.output)
+        reward = outcome.reward
+        if reward is None and self._context.rewards:
+            reward = self._context.rewards[-1]
+        attempt.reward = coerce_reward(reward)
+
+    def _read_error(self, attempt: Attempt, error: BaseException) -> None:
+        attempt.status, attempt.error = "failed", traceback_text(error)
+        if isinstance(error, AgentTimeoutError):
+            attempt.status = "timed_out"
+        elif isinstance(error, ConfigurationError):
+            attempt.fatal = type(error)(f"task {self._request.task.name}: {error}")
+        elif is_refusal(error):
+            attempt.fatal = ModelError(
+                f"the model service refused the agent's credentials: {error}"
+            )
+        elif is_transient(error):
+            attempt.status, attempt.retry_after = "unavailable", retry_after(error)
+
+    def _read_records(self, attempt: Attempt) -> None:
+        attempt.spans = () if self._recording is None else self._recording.spans
+        attempt.usage = _usage(attempt.spans)
+        attempt.slots = dict(self._context.slots)
+        attempt.reads = frozenset(self._context.reads)
+        attempt.unmatched = dict(self._context.unmatched)
+
+
+# A sync agent has a thread to itself, where these can only be its own.
+_OF_THE_CALLER = (asyncio.CancelledError, KeyboardInterrupt, GeneratorExit)
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Look at the exception of a task that nobody waits for, so that asyncio does not log it."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _usage(spans: tuple[Span, ...]) -> ModelUsage:
+    total = ModelUsage()
+    for span in model_calls(spans):
+        tokens = usage(span)
+        total += ModelUsage(1, tokens.input_tokens, tokens.output_tokens)
+    return total

@@ -1,0 +1,149 @@
+"""Failures are data, and of two kinds: the agent's own, and the world's."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Iterator, Set
+from types import TracebackType
+
+__all__ = ["is_refusal", "is_transient", "retry_after", "traceback_text"]
+
+_TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+_REFUSED_STATUS = frozenset({401, 403})
+# By name, so that neither openai nor an HTTP client has to be imported to recognize their errors.
+_TRANSIENT_NAMES = frozenset(
+    {
+        "APIConnectionError",
+        "APITimeoutError",
+        "ConnectError",
+        "ConnectTimeout",
+        "InternalServerError",
+        "PoolTimeout",
+        "RateLimitError",
+        "ReadError",
+        "ReadTimeout",
+        "RemoteProtocolError",
+        "ServiceUnavailableError",
+        "WriteError",
+        "WriteTimeout",
+    }
+)
+# Libraries whose exceptions are about a model service.
+_MODEL_CLIENTS = frozenset({"openai", "anthropic", "groq"})
+# Libraries that carry requests.
+_HTTP_CLIENTS = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "requests"})
+_CLIENTS = _MODEL_CLIENTS | _HTTP_CLIENTS
+# Packages whose frames above the agent's are of no interest to it.
+_MACHINERY = frozenset({"agl_core", "agl_adapters"})
+
+
+def is_transient(error: BaseException) -> bool:
+    """Tell whether the world failed: a rate limit, a server error, a broken connection.
+
+    The chain of causes is searched, since frameworks wrap the errors of their clients.
+    """
+    for link in _chain(error):
+        status = _status(link)
+        if status is not None:
+            return status in _TRANSIENT_STATUS
+        if type(link).__name__ in _TRANSIENT_NAMES and _raised_by(link, _CLIENTS):
+            return True
+        if isinstance(link, ConnectionError) or _is_garbled_answer(link) or _is_stale(link):
+            return True
+    return False
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Tell whether a model service rejected the credentials: no retry and no other task can help.
+
+    A web page that refuses an agent's tool is not meant.
+    """
+    return any(
+        _status(link) in _REFUSED_STATUS and _raised_by(link, _MODEL_CLIENTS)
+        for link in _chain(error)
+    )
+
+
+def retry_after(error: BaseException) -> float | None:
+    """Return how many seconds the service asked to wait, if it did."""
+    for link in _chain(error):
+        headers = getattr(getattr(link, "response", None), "headers", None)
+        try:
+            return max(0.0, float(headers.get("retry-after")))  # pyright: ignore[reportOptionalMemberAccess]
+        except (AttributeError, TypeError, ValueError):
+            continue  # no response, no such header, or a date
+    return None
+
+
+def traceback_text(error: BaseException, limit: int = 8_000) -> str:
+    """Return the traceback as text, without the machinery's own frames, cut in the middle."""
+    own = error.__traceback__
+    while own is not None and _owner(own) in _MACHINERY:
+        own = own.tb_next
+    text = "".join(traceback.TracebackException(type(error), error, own, limit=-40).format())
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n… ({len(text) - limit} characters left out)\n{text[-half:]}"
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    queue: list[BaseException] = [error]
+    while queue:
+        link = queue.pop(0)
+        if id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        if isinstance(link, BaseExceptionGroup):
+            queue.extend(link.exceptions)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+        # An exception raised while another was being handled is about that other one only if it
+        # says so: a plain context is as often the agent's own mistake in an except block.
+        if link.__cause__ is not None:
+            queue.append(link.__cause__)
+
+
+def _status(error: BaseException) -> int | None:
+    for owner in (error, getattr(error, "response", None)):
+        status = getattr(owner, "status_code", None)
+        if isinstance(status, int):
+            return status
+    return None
+
+
+def _raised_by(error: BaseException, packages: Set[str]) -> bool:
+    return any(_package(kind.__module__) in packages for kind in type(error).__mro__)
+
+
+def _is_garbled_answer(error: BaseException) -> bool:
+    """Tell whether the body of an HTTP answer was no JSON: the clients let that error through."""
+    return isinstance(error, json.JSONDecodeError) and _passed_http_client(error)
+
+
+def _is_stale(error: BaseException) -> bool:
+    """Tell whether a client took a connection from its pool that another event loop opened.
+
+    It drops that connection, and the next attempt takes another one.
+    """
+    return (
+        isinstance(error, RuntimeError)
+        and "event loop" in str(error).lower()
+        and _passed_http_client(error)
+    )
+
+
+def _passed_http_client(error: BaseException) -> bool:
+    link = error.__traceback__
+    while link is not None and _owner(link) not in _HTTP_CLIENTS:
+        link = link.tb_next
+    return link is not None
+
+
+def _owner(link: TracebackType) -> str:
+    return _package(link.tb_frame.f_globals.get("__name__"))
+
+
+def _package(module: object) -> str:
+    return str(module).partition(".")[0]

@@ -1,0 +1,117 @@
+"""Recordings: the spans of one rollout, gathered while it runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from agl_core.spans import Span
+
+if TYPE_CHECKING:
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+
+__all__ = ["UNFINISHED", "Recording"]
+
+_log = logging.getLogger(__name__)
+
+UNFINISHED = "agl.unfinished"
+"""The attribute of a span that was still open when its rollout ended."""
+
+# The span id alone does not do: OpenTelemetry's default generator draws ids from the `random`
+# module, and a program that seeds it anew gets the same ids again.
+_Key = tuple[int, int | None]
+
+
+class Recording:
+    """The spans of one rollout. Spans may start and end in any thread.
+
+    It is filled by the collector and closed by `Tracing.rollout`.
+
+    Args:
+        span: The root span.
+        source: Returns the provider that makes the spans of this rollout.
+        capture_content: Whether they may hold prompts and answers.
+    """
+
+    __slots__ = ("_closed", "_ended", "_open", "capture_content", "forward", "source", "span")
+
+    span: trace.Span
+    """The root span, to set attributes on and to record exceptions in."""
+    forward: bool
+    """Whether the spans also go to the processors of the user's own provider."""
+
+    def __init__(
+        self, span: trace.Span, source: Callable[[], TracerProvider], capture_content: bool
+    ) -> None:
+        self.span = span
+        self.source = source
+        self.capture_content = capture_content
+        self.forward = False
+        self._open: dict[_Key, ReadableSpan] = {}
+        self._ended: dict[_Key, ReadableSpan] = {}
+        self._closed: tuple[Span, ...] | None = None
+
+    @property
+    def trace_id(self) -> str:
+        """The trace id of the rollout, 32 hexadecimal digits."""
+        return f"{self.span.get_span_context().trace_id:032x}"
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The spans, the root first, then by start time.
+
+        Until the rollout has ended, those that have ended so far. Afterwards also those that never
+        ended, as far as they got, with the attribute `UNFINISHED`.
+        """
+        return self._ordered(self._ended) if self._closed is None else self._closed
+
+    def started(self, span: ReadableSpan) -> None:
+        """Take note of a span of this rollout."""
+        self._open[_key(span)] = span
+
+    def ended(self, span: ReadableSpan) -> None:
+        """Keep a span of this rollout. The same span may be handed in twice."""
+        key = _key(span)
+        self._open.pop(key, None)
+        self._ended[key] = span
+
+    def close(self) -> None:
+        """Settle the spans and let go of everything of OpenTelemetry's."""
+        spans = self._ordered(self._ended)
+        end = max((span.end_ns for span in spans), default=0)
+        unfinished = [
+            replace(
+                span,
+                end_ns=max(end, span.start_ns),
+                attributes={**span.attributes, UNFINISHED: True},
+                status_message=span.status_message or "not finished when the rollout ended",
+            )
+            for span in self._ordered(self._open)
+        ]
+        if unfinished:
+            spans = _sorted([*spans, *unfinished])
+        self._closed = spans
+        self._ended = {}
+        self._open = {}
+
+    def _ordered(self, otel: dict[_Key, ReadableSpan]) -> tuple[Span, ...]:
+        spans: list[Span] = []
+        for span in list(otel.values()):
+            try:
+                spans.append(Span.from_otel(span))
+            except Exception:  # noqa: BLE001 - a span that cannot be read must not fail the rollout
+                _log.debug("a span could not be read and is left out", exc_info=True)
+        return _sorted(spans)
+
+
+def _key(span: ReadableSpan) -> _Key:
+    context = span.context
+    return (0 if context is None else context.span_id, span.start_time)
+
+
+def _sorted(spans: list[Span]) -> tuple[Span, ...]:
+    # Of spans that start at the same time, the longer one is the parent.
+    return tuple(sorted(spans, key=lambda s: (s.parent_id is not None, s.start_ns, -s.end_ns)))

@@ -1,0 +1,200 @@
+"""The result of a run: the best prompts, and an honest word on whether they are better."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from agl_core.budgets import StopReason, Usage
+from agl_core.candidates import Candidate
+from agl_core.errors import ConfigurationError
+from agl_core.prompts import PromptTemplate, Resources
+from agl_core.statistics import Comparison, Verdict
+
+__all__ = ["CandidateRecord", "TrainResult", "prompt_diff", "write_atomically"]
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRecord:
+    """A candidate in the history of a run."""
+
+    candidate: Candidate
+    validation: float | None
+    """Its mean score on all of the validation set, if it was run there."""
+
+    @property
+    def id(self) -> str:
+        """The candidate's id."""
+        return self.candidate.id
+
+    @property
+    def score(self) -> float | None:
+        """The validation score, else the score that the algorithm went by."""
+        return self.candidate.score if self.validation is None else self.validation
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a run found out."""
+
+    run: str
+    """The run's name in the store."""
+    best: Resources
+    """The prompts to use. The seed's, if nothing better was found."""
+    seed: Resources
+    """The prompts that the run started from."""
+    best_score: float | None
+    """Mean validation score of `best`."""
+    seed_score: float | None
+    """Mean validation score of the seed."""
+    test: Comparison | None
+    """The best candidate and the seed run fresh on the test split; None without one."""
+    comparison: Comparison | None
+    """What the verdict is taken from: `test`, or without a test split the validation scores, with
+    the choice among the candidates accounted for. None if the seed was not validated."""
+    verdict: Verdict
+    """Whether the best candidate is better than the seed."""
+    stop_reason: StopReason
+    """Why the run ended."""
+    usage: Usage
+    """What the run has spent; what was read from the journal is not in it."""
+    history: Sequence[CandidateRecord]
+    """Every candidate, in the order of the reports, rejected ones at the end."""
+    store: str
+    """Where the run is kept."""
+    replaces: Resources
+    """What the prompts stand in for: a program's own by slot (not those that the trainer was given
+    to start from), else the seed's."""
+
+    @property
+    def improved(self) -> bool:
+        """Whether the prompts in `best` differ from the seed's."""
+        return dict(self.best) != dict(self.seed)
+
+    def diff(self) -> str:
+        """Return the change from seed to best as a unified diff, prompt by prompt."""
+        return prompt_diff(self.seed, self.best)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the best prompts to a JSON file, replacing it in one step.
+
+        Raises:
+            ConfigurationError: If the file cannot be written.
+        """
+        payload = {
+            "schema": "agl-adapters/prompts",
+            "version": 1,
+            "run": self.run,
+            "verdict": self.verdict,
+            "scores": {
+                "seed_validation": self.seed_score,
+                "best_validation": self.best_score,
+                "seed_test": None if self.test is None else self.test.seed_score,
+                "best_test": None if self.test is None else self.test.best_score,
+            },
+            "prompts": {
+                name: {**prompt.to_json(), "replaces": self.replaces[name].to_json()}
+                for name, prompt in sorted(self.best.items())
+            },
+        }
+        return write_atomically(path, json.dumps(payload, indent=2, ensure_ascii=False) + "\n")
+
+    def report(self) -> str:
+        """Return the result as a few lines of plain text."""
+        lines = [
+            f"run {self.run}: {self.verdict}, stopped: {self.stop_reason}",
+            f"validation: seed {_shown(self.seed_score)}, best {_shown(self.best_score)}",
+        ]
+        if self.comparison is not None:
+            lines.append(describe(self.comparison))
+        spent = self.usage
+        lines.append(
+            f"spent: {spent.rollouts} rollouts, {spent.model_calls} model calls, "
+            f"{spent.input_tokens + spent.output_tokens} tokens, {spent.seconds:.1f} s"
+        )
+        if difference := self.diff():
+            lines += ["", difference.rstrip("\n")]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-able summary, as it is kept in the store."""
+        return {
+            "run": self.run,
+            "best": {name: prompt.to_json() for name, prompt in self.best.items()},
+            "seed": {name: prompt.to_json() for name, prompt in self.seed.items()},
+            "best_score": self.best_score,
+            "seed_score": self.seed_score,
+            "test": None if self.test is None else asdict(self.test),
+            "comparison": None if self.comparison is None else asdict(self.comparison),
+            "verdict": self.verdict,
+            "stop_reason": self.stop_reason,
+            "usage": asdict(self.usage),
+        }
+
+
+def describe(comparison: Comparison) -> str:
+    """Say a comparison in one line."""
+    low, high = comparison.interval
+    what = (
+        f"{comparison.split} split"
+        if comparison.split == "test"
+        else "validation (nothing was held out; the choice among candidates is accounted for)"
+    )
+    return (
+        f"{what}, {comparison.tasks} tasks: seed {comparison.seed_score:.3f}, "
+        f"best {comparison.best_score:.3f}, gain {comparison.gain:+.3f} "
+        f"[{low:+.3f}, {high:+.3f}], {comparison.verdict}"
+    )
+
+
+def prompt_diff(before: Mapping[str, PromptTemplate], after: Mapping[str, PromptTemplate]) -> str:
+    """Return the change between two sets of prompts as a unified diff, prompt by prompt."""
+    parts: list[str] = []
+    for name in sorted(before.keys() | after.keys()):
+        old = before[name].raw if name in before else ""
+        new = after[name].raw if name in after else ""
+        lines = difflib.unified_diff(
+            old.splitlines(), new.splitlines(), f"{name} (seed)", f"{name} (best)", lineterm=""
+        )
+        parts.extend(lines)
+    return "\n".join(parts) + "\n" if parts else ""
+
+
+def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
+    """Write a text file so that a reader sees the old one or the new one, never a part.
+
+    The mode of a file that is replaced is kept, and a link to it stays a link. What UTF-8 cannot
+    hold, half of a surrogate pair, is written as JSON escapes it.
+
+    Raises:
+        ConfigurationError: If it cannot be written.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        real = target.resolve()
+        temporary = real.with_name(f".{real.name}.{secrets.token_hex(4)}")
+        try:
+            with temporary.open("x", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            if real.exists():
+                shutil.copymode(real, temporary)
+            os.replace(temporary, real)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
+    return target
+
+
+def _shown(score: float | None) -> str:
+    return "none" if score is None else f"{score:.3f}"

@@ -1,0 +1,236 @@
+"""Rollouts: the record of one run of the agent on one task with one candidate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any, Literal, overload
+
+from agl_core.binding import SlotUse
+from agl_core.prompts import PromptTemplate
+from agl_core.rewards import Reward
+from agl_core.spans import Span
+
+__all__ = ["Evaluation", "ModelUsage", "Rollout", "RolloutStatus"]
+
+RolloutStatus = Literal["succeeded", "failed", "timed_out", "unavailable"]
+"""``failed`` and ``timed_out`` are the agent's own failures and score the failure reward.
+``unavailable`` is the world's (rate limits, server errors, connections) after retries; it has no
+score and stays out of averages and comparisons."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelUsage:
+    """Model calls, tokens and what they cost."""
+
+    model_calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    dollars: float = 0.0
+
+    def __add__(self, other: ModelUsage) -> ModelUsage:
+        """Add up."""
+        return ModelUsage(
+            self.model_calls + other.model_calls,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.dollars + other.dollars,
+        )
+
+    def __mul__(self, times: float) -> ModelUsage:
+        """Return so many times the same, calls and tokens rounded."""
+        return ModelUsage(
+            round(self.model_calls * times),
+            round(self.input_tokens * times),
+            round(self.output_tokens * times),
+            self.dollars * times,
+        )
+
+    def at_least(self, other: ModelUsage) -> ModelUsage:
+        """Return the larger of each."""
+        return ModelUsage(
+            max(self.model_calls, other.model_calls),
+            max(self.input_tokens, other.input_tokens),
+            max(self.output_tokens, other.output_tokens),
+            max(self.dollars, other.dollars),
+        )
+
+    @property
+    def tokens(self) -> int:
+        """Input and output tokens together."""
+        return self.input_tokens + self.output_tokens
+
+    def to_json(self) -> list[float]:
+        """Return the fields as a list."""
+        return [self.model_calls, self.input_tokens, self.output_tokens, self.dollars]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One run of the agent on one task with one candidate. Immutable, as it stands in the store."""
+
+    id: str
+    """Unique within the run, and derived from what was run: the journal's key."""
+    task: Any
+    """The task as the user gave it."""
+    task_key: str
+    """The task's identity; see `Task.key`."""
+    task_name: str
+    """What the task is called in messages."""
+    split: str
+    """The dataset of the task."""
+    status: RolloutStatus
+    """How it ended."""
+    score: float | None
+    """The reward, or the failure reward; None if the world failed."""
+    reward: Reward | None = None
+    """The reward with its feedback, if the agent got one."""
+    error: str | None = None
+    """The traceback, if it failed."""
+    output: Any = None
+    """What the program returned, JSON-able or as text, if known."""
+    spans: tuple[Span, ...] = ()
+    """The spans, root first."""
+    slots: Mapping[str, SlotUse] = field(default_factory=dict[str, SlotUse])
+    """The slots that the program used."""
+    reads: frozenset[str] = frozenset()
+    """The resources that the program read or was sent."""
+    unmatched: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How often a slot's text was not the known original and was left alone."""
+    usage: ModelUsage = field(default_factory=ModelUsage)
+    """Model calls and tokens of this rollout, all attempts."""
+    started: float = 0.0
+    """Seconds since the epoch."""
+    seconds: float = 0.0
+    """Wall time of the last attempt."""
+    attempts: int = 1
+    """How often it was tried."""
+
+    @property
+    def feedback(self) -> str:
+        """The reward's feedback, or nothing."""
+        return self.reward.feedback if self.reward is not None else ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the agent itself failed."""
+        return self.status in ("failed", "timed_out")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form that `from_json` reads; the task is not in it."""
+        return {
+            "id": self.id,
+            "task_key": self.task_key,
+            "task_name": self.task_name,
+            "split": self.split,
+            "status": self.status,
+            "score": self.score,
+            "reward": None
+            if self.reward is None
+            else [float(self.reward), self.reward.feedback, dict(self.reward.metrics)],
+            "error": self.error,
+            "output": self.output,
+            "spans": [span.to_json() for span in self.spans],
+            "slots": {name: _slot_json(use) for name, use in self.slots.items()},
+            "reads": sorted(self.reads),
+            "unmatched": dict(self.unmatched),
+            "usage": self.usage.to_json(),
+            "started": self.started,
+            "seconds": self.seconds,
+            "attempts": self.attempts,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], task: Any) -> Rollout:
+        """Rebuild a rollout from `to_json` and its task."""
+        reward = data["reward"]
+        return cls(
+            id=data["id"],
+            task=task,
+            task_key=data["task_key"],
+            task_name=data["task_name"],
+            split=data["split"],
+            status=data["status"],
+            score=data["score"],
+            reward=None if reward is None else Reward(*reward),
+            error=data["error"],
+            output=data["output"],
+            spans=tuple(Span.from_json(span) for span in data["spans"]),
+            slots={name: _slot_use(*use) for name, use in data["slots"].items()},
+            reads=frozenset(data["reads"]),
+            unmatched=data["unmatched"],
+            usage=ModelUsage(*data["usage"]),
+            started=data["started"],
+            seconds=data["seconds"],
+            attempts=data["attempts"],
+        )
+
+
+class Evaluation(Sequence[Rollout]):
+    """The rollouts of one candidate on some tasks, in the order of the tasks."""
+
+    def __init__(self, rollouts: Sequence[Rollout]) -> None:
+        self._rollouts = tuple(rollouts)
+
+    @overload
+    def __getitem__(self, index: int) -> Rollout: ...
+    @overload
+    def __getitem__(self, index: slice) -> Evaluation: ...
+    def __getitem__(self, index: int | slice) -> Rollout | Evaluation:
+        """Return a rollout, or an evaluation of a slice of them."""
+        if isinstance(index, slice):
+            return Evaluation(self._rollouts[index])
+        return self._rollouts[index]
+
+    def __len__(self) -> int:
+        """Return the number of rollouts."""
+        return len(self._rollouts)
+
+    def __iter__(self) -> Iterator[Rollout]:
+        """Iterate in the order of the tasks."""
+        return iter(self._rollouts)
+
+    @property
+    def scores(self) -> tuple[float | None, ...]:
+        """The score of each rollout; None where the world failed."""
+        return tuple(rollout.score for rollout in self._rollouts)
+
+    @property
+    def score(self) -> float | None:
+        """The mean score of the rollouts that have one; None if none has."""
+        scored = [score for score in self.scores if score is not None]
+        return fmean(scored) if scored else None
+
+    def __repr__(self) -> str:
+        score = "none" if self.score is None else f"{self.score:.3f}"
+        return f"Evaluation({len(self)} rollouts, score {score})"
+
+
+def _slot_json(use: SlotUse) -> list[Any]:
+    template = None if use.template is None else use.template.to_json()
+    return [use.original, use.sent, use.calls, template]
+
+
+def _slot_use(
+    original: str, sent: str, calls: int, template: Mapping[str, Any] | None = None
+) -> SlotUse:
+    own = None if template is None else PromptTemplate.from_json(template)
+    return SlotUse(original, sent, calls, own)
+
+
+def json_safe(value: Any, limit: int = 20_000) -> Any:
+    """Return the value if it is small JSON, else its text, cut to `limit` characters."""
+    try:
+        text = json.dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        try:
+            text = value if isinstance(value, str) else str(value)
+        except Exception as error:  # noqa: BLE001 - a broken __str__ is not the rollout's failure
+            text = f"<{type(value).__name__} that cannot be shown: {error!r}>"
+    else:
+        if len(text) <= limit:
+            return value
+        text = value if isinstance(value, str) else text
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters in all)"

@@ -1,0 +1,218 @@
+"""The rollout runner: journal, ledger, retries and the executor behind one call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from agl_core.backoff import Backoff
+from agl_core.budgets import BudgetExhaustedError, Ledger
+from agl_core.callbacks import Callback
+from agl_core.datasets import Task
+from agl_core.errors import AglError, ConfigurationError
+from agl_core.execution import Attempt, RolloutRequest
+from agl_core.executors import Executor
+from agl_core.prompts import PromptTemplate, Resources, fingerprint
+from agl_core.rollouts import ModelUsage, Rollout
+from agl_core.store import RolloutKey, Store
+
+__all__ = ["RolloutRunner"]
+
+
+class RolloutRunner:
+    """Runs rollouts of one agent. What the journal holds is read, not run.
+
+    Used on one event loop. Before the first rollout of a run has shown that the set-up works, no
+    other one is started, and after an error that no other one can escape, none is: wrong
+    credentials cost one call, not as many as there are tasks.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts are composed here
+        self,
+        *,
+        executor: Executor,
+        store: Store,
+        run: str,
+        ledger: Ledger,
+        callback: Callback,
+        n_runners: int,
+        timeout: float | None,
+        failure_reward: float,
+        backoff: Backoff,
+    ) -> None:
+        self._executor = executor
+        self._store = store
+        self._run = run
+        self._ledger = ledger
+        self._callback = callback
+        self._timeout = timeout
+        self._failure_reward = failure_reward
+        self._backoff = backoff
+        self._running: dict[RolloutKey, asyncio.Task[Rollout]] = {}
+        self._own: dict[str, PromptTemplate] = {}
+        self._seed: str | None = None
+        # Twice the runners, so that one is never idle while the loop prepares its next rollout.
+        self._window = 2 * n_runners
+        self._proven = False
+        self._proof = asyncio.Lock()
+
+    def know_seed(self, seed: Resources, own: Mapping[str, PromptTemplate]) -> None:
+        """Tell the runner what the seed is, and the program's own prompt of each slot.
+
+        A candidate's prompt that equals the program's own is not bound: the program sends it by
+        itself. So the seed of a wrapped program and the runs that discovered it are the same.
+        """
+        self._own.update(own)
+        self._seed = fingerprint(self._bound(seed))
+
+    @property
+    def own_prompts(self) -> Resources:
+        """The program's own prompt of each slot, as far as it is known."""
+        return dict(self._own)
+
+    async def run_all(
+        self, resources: Resources, tasks: Sequence[Task], *, repeat: str = "0", priority: int = 0
+    ) -> list[Rollout]:
+        """Run each task once, concurrently; return the rollouts in the order of the tasks.
+
+        Raises:
+            BudgetExhaustedError: If the budget leaves no room for one; those running are finished
+                and written first.
+            ConfigurationError: If a rollout of the seed shows that the input cannot work.
+            ModelError: If the model service refuses the agent's credentials.
+        """
+        bound = self._bound(resources)
+        window = asyncio.Semaphore(self._window)
+        started: list[asyncio.Task[Rollout]] = []
+        stopped = False
+
+        async def run_one(task: Task) -> Rollout:
+            nonlocal stopped
+            try:
+                return await self._run_once(bound, task, repeat, priority)
+            except BaseException:
+                stopped = True
+                raise
+            finally:
+                window.release()
+
+        try:
+            for task in tasks:
+                await window.acquire()
+                if stopped:
+                    break
+                started.append(asyncio.create_task(run_one(task)))
+            results = await asyncio.gather(*started, return_exceptions=True)
+        except asyncio.CancelledError:
+            for job in started:
+                job.cancel()
+            await asyncio.gather(*started, return_exceptions=True)
+            raise
+        errors = [result for result in results if isinstance(result, BaseException)]
+        # That a budget ended says the least of several reasons.
+        for error in sorted(errors, key=lambda error: isinstance(error, BudgetExhaustedError)):
+            raise error
+        return [result for result in results if isinstance(result, Rollout)]
+
+    def _bound(self, resources: Resources) -> Resources:
+        return {name: p for name, p in resources.items() if self._own.get(name) != p}
+
+    async def _run_once(self, bound: Resources, task: Task, repeat: str, priority: int) -> Rollout:
+        """Read the rollout from the journal, join one that is running, or run it."""
+        key = RolloutKey(fingerprint(bound), task.split, task.key, repeat)
+        while (running := self._running.get(key)) is not None:
+            try:
+                return await asyncio.shield(running)
+            except asyncio.CancelledError:
+                # Was it the one that runs it that was cancelled, or this one?
+                if not running.cancelled() or _is_cancelled():
+                    raise
+        record = self._store.rollout(self._run, key)
+        if record is not None:
+            rollout = Rollout.from_json(record, task.data)
+            self._callback.on_rollout(rollout, True)
+            return rollout
+        job = asyncio.create_task(self._run_proven(key, bound, task, priority))
+        self._running[key] = job
+        job.add_done_callback(lambda _: self._running.pop(key))
+        return await job
+
+    async def _run_proven(
+        self, key: RolloutKey, bound: Resources, task: Task, priority: int
+    ) -> Rollout:
+        if not self._proven:
+            async with self._proof:
+                if not self._proven:
+                    rollout = await self._run_paid(key, bound, task, priority)
+                    self._proven = True
+                    return rollout
+        return await self._run_paid(key, bound, task, priority)
+
+    async def _run_paid(
+        self, key: RolloutKey, bound: Resources, task: Task, priority: int
+    ) -> Rollout:
+        request = RolloutRequest(str(key), task, bound, self._own, 1, self._timeout, priority)
+        async with self._ledger.rollout():
+            usage = ModelUsage()
+            while True:
+                attempt = await self._executor.run(request)
+                usage += attempt.usage
+                if attempt.fatal is not None and self._stops(attempt.fatal, bound, task):
+                    self._ledger.spend_rollout(usage)
+                    self._ledger.refuse(attempt.fatal)
+                    raise attempt.fatal
+                if attempt.status != "unavailable" or request.attempt >= self._backoff.attempts:
+                    break
+                await asyncio.sleep(self._backoff.seconds(request.attempt, attempt.retry_after))
+                request = replace(request, attempt=request.attempt + 1)
+            rollout = self._rollout(request, attempt, usage)
+            self._ledger.spend_rollout(usage)
+            self._store.add_rollout(self._run, key, rollout.to_json())
+        self._callback.on_rollout(rollout, False)
+        return rollout
+
+    def _stops(self, error: AglError, bound: Resources, task: Task) -> bool:
+        """Tell whether an error ends the run.
+
+        What only a rewrite provokes is its own failure, and when the test split is run, everything
+        has been spent: there a bad task is a failure like others.
+        """
+        if not isinstance(error, ConfigurationError):
+            return True
+        return self._seed in (None, fingerprint(bound)) and task.split != "test"
+
+    def _rollout(self, request: RolloutRequest, attempt: Attempt, usage: ModelUsage) -> Rollout:
+        task = request.task
+        score: float | None
+        if attempt.status == "unavailable":
+            score = None
+        elif attempt.status == "succeeded" and attempt.reward is not None:
+            score = float(attempt.reward)
+        else:
+            score = self._failure_reward
+        return Rollout(
+            id=request.id,
+            task=task.data,
+            task_key=task.key,
+            task_name=task.name,
+            split=task.split,
+            status=attempt.status,
+            score=score,
+            reward=attempt.reward,
+            error=attempt.error,
+            output=attempt.output,
+            spans=attempt.spans,
+            slots=attempt.slots,
+            reads=attempt.reads,
+            unmatched=attempt.unmatched,
+            usage=usage,
+            started=attempt.started,
+            seconds=attempt.seconds,
+            attempts=request.attempt,
+        )
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

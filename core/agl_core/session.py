@@ -1,0 +1,404 @@
+"""The session: what an algorithm is given. Rollouts, model calls, and a place to report."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from agl_core.budgets import Budget, BudgetExhaustedError, Ledger, Usage
+from agl_core.callbacks import Callback
+from agl_core.candidates import Candidate
+from agl_core.datasets import Dataset, Task, load_dataset
+from agl_core.errors import ConfigurationError, ModelError, RolloutError
+from agl_core.models import ChatMessage, ModelClient
+from agl_core.prompts import PromptTemplate, Resources, fingerprint
+from agl_core.rewrites import InvalidRewriteError, check_placeholders
+from agl_core.rollouts import Evaluation, Rollout
+from agl_core.runners import RolloutRunner
+from agl_core.store import Store
+
+__all__ = ["Journal", "Session"]
+
+# So many rollouts of the seed tell an agent that does not work from one that often fails.
+_PLAIN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The part of a store that belongs to one run."""
+
+    store: Store
+    run: str
+
+
+class Session:
+    """One run, as its algorithm sees it. Everything is on one event loop.
+
+    What is asked for twice is paid for once: a rollout by (resources, task, repeat), a model call
+    by (model, messages, temperature, key).
+
+    Attributes:
+        train: The training tasks.
+        val: The validation tasks.
+        initial: The seed's resources.
+        rng: A random source that depends on the trainer's seed alone.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts are composed here
+        self,
+        *,
+        train: Dataset,
+        val: Dataset,
+        initial: Resources,
+        runner: RolloutRunner,
+        client: ModelClient | None,
+        journal: Journal,
+        ledger: Ledger,
+        callback: Callback,
+        seed: int,
+    ) -> None:
+        self.train = train
+        self.val = val
+        self.initial = initial
+        self.rng = random.Random(f"{seed}/algorithm")
+        self._runner = runner
+        self._client = client
+        self._journal = journal
+        self._ledger = ledger
+        self._callback = callback
+        self._asked: Counter[str] = Counter()
+        self._answered = 0
+        self._failures: list[ModelError] = []
+        self._candidates: dict[str, Candidate] = {}
+        self._rejected: list[Candidate] = []
+        self._validated: dict[str, list[tuple[float | None, ...]]] = {}
+        self._seed_id = fingerprint(initial)
+        self._seed_checked = False
+        self._seed_rollouts: list[Rollout] = []
+
+    @property
+    def budget(self) -> Budget:
+        """The run's caps."""
+        return self._ledger.budget
+
+    @property
+    def own_prompts(self) -> Resources:
+        """What the program sends by itself, by slot. The seed, where `initial` was not given."""
+        return self._runner.own_prompts
+
+    @property
+    def usage(self) -> Usage:
+        """What the run has spent so far."""
+        return self._ledger.usage
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The candidates reported so far, without the rejected ones, in order."""
+        return tuple(self._candidates.values())
+
+    @property
+    def rejected(self) -> tuple[Candidate, ...]:
+        """The candidates that were reported as rejected."""
+        return tuple(self._rejected)
+
+    async def evaluate(
+        self,
+        resources: Mapping[str, str | PromptTemplate],
+        tasks: Iterable[Any],
+        *,
+        repeat: str | int = 0,
+        priority: int = 0,
+    ) -> Evaluation:
+        """Run the agent on tasks with these resources, concurrently.
+
+        Args:
+            resources: Prompts by name; what is missing is taken from the seed. Text becomes a
+                template with the engine and placeholders of the seed's.
+            tasks: Tasks of `train` and `val`, or JSON-able ones of your own.
+            repeat: Tells apart fresh rollouts of the same resources on the same task. Those of
+                repeat 0 are the candidate's validation, to which only `confirm` adds.
+            priority: Waiting rollouts of a lower number run first.
+
+        Returns:
+            One rollout per task, in the order of the tasks.
+
+        Raises:
+            ConfigurationError: If a name is none of the seed's, or placeholders differ from the
+                seed's.
+            BudgetExhaustedError: If the budget leaves no room. Rollouts that ended are kept.
+            RolloutError: If the seed failed on all of its first tasks, or read no prompt.
+        """
+        resolved = self._resolve(resources)
+        chosen = self._tasks(tasks)
+        rollouts = await self._runner.run_all(
+            resolved, chosen, repeat=str(repeat), priority=priority
+        )
+        evaluation = Evaluation(rollouts)
+        identity = fingerprint(resolved)
+        if identity == self._seed_id:
+            self._check_seed(evaluation)
+        if str(repeat) == "0":
+            self._remember(identity, chosen, evaluation)
+        target = self.budget.target
+        score = self.validation_score(resolved)
+        if target is not None and score is not None and score >= target:
+            if identity not in self._candidates:
+                self.report(resolved, score=score)
+            self._ledger.stop("target")
+            raise BudgetExhaustedError("target")
+        return evaluation
+
+    async def confirm(self, resources: Mapping[str, str | PromptTemplate]) -> int:
+        """Run a validated candidate on all of `val` once more.
+
+        The best of many looks better than it is: it was chosen for its luck too. Fresh rollouts
+        tell. From then on its validation scores are the means over its runs, task by task.
+
+        Returns:
+            How often the candidate has been run on all of `val`.
+
+        Raises:
+            ConfigurationError: As `evaluate` does.
+            BudgetExhaustedError: As `evaluate` does.
+        """
+        resolved = self._resolve(resources)
+        runs = self._validated.setdefault(fingerprint(resolved), [])
+        evaluation = await self.evaluate(resolved, self.val, repeat=f"confirm-{len(runs)}")
+        runs.append(evaluation.scores)
+        return len(runs)
+
+    async def evaluate_held_out(
+        self, candidates: Sequence[Resources], tasks: Dataset
+    ) -> list[Evaluation]:
+        """Run candidates on tasks that the algorithm never saw, with what was set aside for it."""
+        self._ledger.release_set_aside()
+        runs = [self._runner.run_all(resources, tasks) for resources in candidates]
+        finished = await asyncio.gather(*runs, return_exceptions=True)
+        for result in finished:
+            if isinstance(result, BaseException):
+                raise result
+        return [Evaluation(result) for result in finished if isinstance(result, list)]
+
+    async def ask(
+        self,
+        model: str,
+        messages: Sequence[ChatMessage] | str,
+        *,
+        temperature: float = 1.0,
+        key: str = "",
+    ) -> str:
+        """Make a model call of the optimizer, journaled and counted.
+
+        Args:
+            model: The model's name.
+            messages: Chat messages with ``role`` and ``content``, or the text of a user's message.
+            temperature: The sampling temperature.
+            key: Tells apart calls with equal arguments. Without it they are numbered in the order
+                in which they are made, which is only reproducible if that order is.
+
+        Raises:
+            RefusedError: If the service rejects the credentials.
+            ModelError: If the call fails for good.
+            BudgetExhaustedError: If the budget leaves no room.
+        """
+        if isinstance(messages, str):
+            messages = [{"role": "user", "content": messages}]
+        content = json.dumps([model, list(map(dict, messages)), temperature, key], sort_keys=True)
+        digest = hashlib.sha256(content.encode()).hexdigest()[:24]
+        if not key:
+            self._asked[digest] += 1
+            digest = f"{digest}.{self._asked[digest]}"
+        store, run = self._journal.store, self._journal.run
+        known = store.call(run, digest)
+        if known is not None:
+            self._answered += 1
+            self._callback.on_call(model, True)
+            return known["text"]
+        if self._client is None:
+            raise ConfigurationError(
+                "the algorithm calls a model but declares none: list it in `models`, "
+                "so that its credentials are checked before anything is spent"
+            )
+        async with self._ledger.call():
+            try:
+                completion = await self._client.complete(model, messages, temperature)
+            except ModelError as error:
+                self._failures.append(error)
+                raise
+            self._answered += 1
+            self._ledger.spend_call(completion.usage)
+            record = {
+                "model": model,
+                "messages": list(map(dict, messages)),
+                "temperature": temperature,
+                "key": key,
+                "text": completion.text,
+                "usage": completion.usage.to_json(),
+            }
+            store.add_call(run, digest, record)
+        self._callback.on_call(model, False)
+        return completion.text
+
+    def raise_if_none_answered(self) -> None:
+        """Stop a run whose algorithm asked in vain: that it found nothing would say nothing.
+
+        Raises:
+            ModelError: If model calls were made and every one failed; with the first reason.
+        """
+        if self._failures and not self._answered:
+            raise ModelError(
+                f"all {len(self._failures)} model calls of the algorithm failed, so there was no "
+                f"search; the first one: {self._failures[0]}"
+            ) from self._failures[0]
+
+    def report(
+        self,
+        candidate: Candidate | Mapping[str, str | PromptTemplate],
+        *,
+        score: float | None = None,
+    ) -> Candidate:
+        """Enter a candidate into the run's history; the best one reported becomes the result.
+
+        A candidate that was evaluated on all of `val` is ranked by that; others by `score`.
+
+        Args:
+            candidate: A candidate, or just its resources. What is missing is taken from the seed.
+            score: What the algorithm goes by; for resources only.
+
+        Raises:
+            ConfigurationError: As for `evaluate`.
+        """
+        if isinstance(candidate, Candidate):
+            candidate = replace(candidate, resources=self._resolve(candidate.resources))
+        else:
+            candidate = Candidate(self._resolve(candidate), score=score)
+        identity = candidate.id
+        key = f"rejected-{len(self._rejected)}-{identity}" if candidate.rejected else identity
+        if candidate.rejected:
+            self._rejected.append(candidate)
+        else:
+            self._candidates[identity] = candidate
+        validation = self.validation_score(candidate.resources)
+        self._journal.store.add_candidate(
+            self._journal.run, key, {**candidate.to_json(), "validation": validation}
+        )
+        self._callback.on_candidate(candidate, validation)
+        return candidate
+
+    def say(self, message: str) -> None:
+        """Tell those who watch the run something worth knowing."""
+        self._callback.on_message(message)
+
+    def validation(self, resources: Resources) -> tuple[float | None, ...] | None:
+        """Return the scores on all of `val`, in its order, if these resources were run there.
+
+        Of a candidate that was confirmed they are means.
+        """
+        runs = self._validated.get(fingerprint(resources))
+        if not runs:
+            return None
+        return tuple(_mean(scores) for scores in zip(*runs, strict=True))
+
+    def validation_score(self, resources: Resources) -> float | None:
+        """Return the mean score on all of `val`, if these resources have been run there."""
+        return _mean(self.validation(resources) or ())
+
+    def _resolve(self, resources: Mapping[str, str | PromptTemplate]) -> Resources:
+        unknown = resources.keys() - self.initial.keys()
+        if unknown:
+            raise ConfigurationError(
+                f"no prompt is called {', '.join(sorted(unknown))}; "
+                f"there are: {', '.join(self.initial) or 'none'}"
+            )
+        resolved = dict(self.initial)
+        for name, prompt in resources.items():
+            seed = self.initial[name]
+            resolved[name] = (
+                prompt if isinstance(prompt, PromptTemplate) else seed.with_text(prompt)
+            )
+            try:
+                check_placeholders(seed, resolved[name])
+            except InvalidRewriteError as error:
+                raise ConfigurationError(f"prompt {name}: {error}") from error
+        return resolved
+
+    def _tasks(self, tasks: Iterable[Any]) -> list[Task]:
+        chosen = list(tasks)
+        if all(isinstance(task, Task) for task in chosen):
+            return chosen
+        known = {task.key: task for task in (*self.train, *self.val)}
+        loaded = load_dataset([t.data if isinstance(t, Task) else t for t in chosen], "adhoc")
+        return [known.get(task.key, task) for task in loaded]
+
+    def _remember(self, identity: str, tasks: Sequence[Task], evaluation: Evaluation) -> None:
+        if len(tasks) < len(self.val):
+            return
+        scores = {
+            task.index: rollout.score
+            for task, rollout in zip(tasks, evaluation, strict=True)
+            if task.split == self.val.split
+        }
+        if len(scores) == len(self.val):
+            first = tuple(scores[index] for index in range(len(self.val)))
+            self._validated.setdefault(identity, [first])[0] = first
+
+    def _check_seed(self, evaluation: Evaluation) -> None:
+        """End a run whose agent does not work, or ignores its prompts, once that is plain."""
+        if self._seed_checked:
+            return
+        self._seed_rollouts += evaluation
+        if len(self._seed_rollouts) < min(_PLAIN, len(self.val)):
+            return
+        self._seed_checked = True
+        try:
+            raise_if_all_fail(self._seed_rollouts)
+            raise_if_none_reads(self._seed_rollouts, self.initial)
+        except RolloutError as error:
+            self._ledger.refuse(error)
+            raise
+        self._seed_rollouts.clear()
+
+
+def raise_if_none_reads(rollouts: Sequence[Rollout], prompts: Resources) -> None:
+    """Stop a run whose agent never uses the prompts that it is given.
+
+    Raises:
+        RolloutError: If no rollout read any of the prompts.
+    """
+    names = prompts.keys()
+    if not any(names & (rollout.reads | rollout.slots.keys()) for rollout in rollouts):
+        raise RolloutError(
+            f"no rollout read a prompt that is to be optimized ({', '.join(names)}): the agent "
+            "ran, but changing these prompts cannot change what it does. Use the prompt that "
+            "the agent is handed, or check the names of the slots"
+        )
+
+
+def _mean(scores: Sequence[float | None]) -> float | None:
+    known = [score for score in scores if score is not None]
+    return sum(known) / len(known) if known else None
+
+
+def raise_if_all_fail(rollouts: Sequence[Rollout]) -> None:
+    """Stop a run whose agent does not work at all.
+
+    Raises:
+        RolloutError: If there are rollouts and every one failed; with the first traceback.
+    """
+    if not rollouts or any(rollout.status == "succeeded" for rollout in rollouts):
+        return
+    first = rollouts[0]
+    if all(rollout.status == "unavailable" for rollout in rollouts):
+        what = "the model service could not be reached in any of"
+    else:
+        what = "the agent failed in all of"
+    raise RolloutError(
+        f"{what} {len(rollouts)} rollouts with its own prompts; "
+        f"the first one, task {first.task_name}:\n{first.error}"
+    )

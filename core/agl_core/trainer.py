@@ -1,0 +1,392 @@
+"""The trainer: runs an algorithm on an agent and says whether its prompts got better."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import os
+import random
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
+
+from agl_core.agents import Agent
+from agl_core.algorithms import APO, Algorithm, Baseline
+from agl_core.backoff import Backoff
+from agl_core.budgets import Budget, BudgetExhaustedError, Ledger, StopReason
+from agl_core.callbacks import Callback, Callbacks, Logged
+from agl_core.datasets import Dataset, DatasetSource, load_dataset
+from agl_core.discovery import discover_prompts
+from agl_core.errors import ConfigurationError
+from agl_core.event_loops import run_blocking
+from agl_core.executors import Executor, LocalExecutor
+from agl_core.models import ModelClient, OpenAIClient
+from agl_core.plans import Plan
+from agl_core.prompts import PromptTemplate, coerce_resources
+from agl_core.result import TrainResult
+from agl_core.rollouts import Evaluation
+from agl_core.runners import RolloutRunner
+from agl_core.runs import begin_or_resume, new_run_name
+from agl_core.selection import Acceptance, conclude
+from agl_core.session import Journal, Session
+from agl_core.store import MemoryStore, SQLiteStore, Store
+from agl_core.tracing import Tracing
+
+if TYPE_CHECKING:
+    import openai
+    from opentelemetry.sdk.trace import TracerProvider
+
+__all__ = ["Trainer"]
+
+T = TypeVar("T")
+
+
+class Trainer:
+    """Runs one algorithm on an agent: `fit` from blocking code, `afit` on an event loop.
+
+    Args:
+        algorithm: What searches; `APO` by default.
+        n_runners: How many rollouts run at once, at least 1.
+        initial_resources: The seed's prompts by name, as text or templates. A wrapped program needs
+            none: its own prompts are found by running it; prompts given here replace them.
+        budget: Hard caps on what is spent.
+        store: A path of a SQLite file, or a store. In memory by default: lost at the end.
+        run: The run's name in the store; made up by default.
+        seed: Everything random that the run decides depends on it.
+        timeout: Seconds after which a rollout is given up as timed out; None for no limit.
+        failure_reward: The score of a rollout in which the agent failed.
+        client: The ``openai.AsyncOpenAI`` client, or a `ModelClient`, for the algorithm's own model
+            calls; by default one from ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL``.
+        executor: Where rollouts run; the event loop and threads of this process by default.
+        callbacks: Who watches the run. Without any, warnings are logged (`Logged`).
+        tracer_provider: Where spans go besides the store; by default the global provider, if the
+            user has set one.
+        capture_content: Whether spans hold prompts and answers. Without them a critique sees
+            tasks, outputs and rewards only.
+        backoff: How rollouts that the world failed are tried again.
+        accept: Which verdict gives the best candidate: ``"gain"``, any but ``no_gain``;
+            ``"improved"``, that one alone. Otherwise the seed's prompts come back.
+
+    Raises:
+        ConfigurationError: If an argument is out of range or of the wrong kind.
+        StoreError: If the store cannot be opened.
+    """
+
+    def __init__(  # noqa: PLR0913 - all optional, all by keyword
+        self,
+        algorithm: Algorithm | None = None,
+        *,
+        n_runners: int = 8,
+        initial_resources: Mapping[str, str | PromptTemplate] | None = None,
+        budget: Budget | None = None,
+        store: str | os.PathLike[str] | Store | None = None,
+        run: str | None = None,
+        seed: int = 0,
+        timeout: float | None = 600.0,
+        failure_reward: float = 0.0,
+        client: openai.AsyncOpenAI | ModelClient | None = None,
+        executor: Executor | None = None,
+        callbacks: Sequence[Callback] = (),
+        tracer_provider: TracerProvider | None = None,
+        capture_content: bool = True,
+        backoff: Backoff | None = None,
+        accept: Acceptance = "gain",
+    ) -> None:
+        if not isinstance(n_runners, int) or isinstance(n_runners, bool) or n_runners < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(
+                f"n_runners is {n_runners!r}; it is a whole number, at least 1"
+            )
+        if accept not in get_args(Acceptance):
+            raise ConfigurationError(
+                f"accept is {accept!r}; it is one of {', '.join(get_args(Acceptance))}"
+            )
+        self._algorithm = APO() if algorithm is None else _checked_algorithm(algorithm)
+        self._n_runners = n_runners
+        self._initial = coerce_resources(initial_resources or {})
+        self._budget = _checked_budget(budget)
+        self._store = _opened(store)
+        self._run = run
+        self._seed = seed
+        self._timeout = _checked_timeout(timeout)
+        self._failure_reward = _checked_number("failure_reward", failure_reward)
+        self._client = client
+        self._executor = executor
+        self._callback = Callbacks(tuple(callbacks) or (Logged(),))
+        self._accept: Acceptance = accept
+        self._tracer_provider = tracer_provider
+        self._capture_content = capture_content
+        self._backoff = backoff or Backoff()
+
+    @property
+    def store(self) -> Store:
+        """Where runs are kept."""
+        return self._store
+
+    def fit(
+        self,
+        agent: Agent,
+        train_dataset: DatasetSource,
+        val_dataset: DatasetSource | None = None,
+        *,
+        test_dataset: DatasetSource | None = None,
+        resume: bool = False,
+    ) -> TrainResult:
+        """Search for better prompts, and block until the run has ended.
+
+        Ctrl-C ends the run with the best so far, after what is in flight; a second one raises
+        KeyboardInterrupt at once. May be called where an event loop is running.
+
+        Args:
+            agent: What `rollout` or `wrap` made.
+            train_dataset: Tasks that critiques are drawn from: a list, or a JSONL file's path.
+            val_dataset: Tasks that candidates are compared on; the training tasks by default.
+            test_dataset: Tasks that the algorithm never sees, for the verdict.
+            resume: Go on with a run of this name, if the store has one: what its journal holds is
+                not paid for again.
+
+        Raises:
+            ConfigurationError: If the input cannot work; before anything is spent.
+            RolloutError: If the agent fails on every task, or reads no prompt.
+            ModelError: If a model service refuses the credentials or has no such model, or every
+                model call of the algorithm failed.
+            StoreError: If the store cannot be written.
+        """
+        ledger = Ledger(self._budget)
+        run = self._fit(ledger, agent, train_dataset, val_dataset, test_dataset, resume)
+        return self._blocking(run, ledger)
+
+    async def afit(
+        self,
+        agent: Agent,
+        train_dataset: DatasetSource,
+        val_dataset: DatasetSource | None = None,
+        *,
+        test_dataset: DatasetSource | None = None,
+        resume: bool = False,
+    ) -> TrainResult:
+        """Do as `fit` does, on the running event loop. Cancelling it ends the run at once."""
+        return await self._fit(
+            Ledger(self._budget), agent, train_dataset, val_dataset, test_dataset, resume
+        )
+
+    def dev(self, agent: Agent, dataset: DatasetSource, tasks: int = 3) -> Evaluation:
+        """Make a dry pass: run the agent on the first few tasks with its seed prompts.
+
+        Nothing is optimized and no model of the algorithm is called. The rollouts show rewards,
+        spans, and the slots that would be optimized.
+
+        Raises:
+            ConfigurationError: If the input cannot work.
+            RolloutError: If the agent fails on every one of the tasks, or reads no prompt.
+        """
+        ledger = Ledger(self._budget)
+        # As a run of the baseline that is kept nowhere.
+        dry = copy.copy(self)
+        dry._algorithm, dry._store = Baseline(), MemoryStore()
+
+        async def run() -> Evaluation:
+            data = load_dataset(dataset, "val")[:tasks]
+            name = new_run_name()
+            async with dry._opened_run(ledger, name, _checked_agent(agent), data, data) as session:
+                return await session.evaluate(session.initial, session.val)
+
+        return self._blocking(run(), ledger)
+
+    def _blocking(self, run: Coroutine[Any, Any, T], ledger: Ledger) -> T:
+        try:
+            return run_blocking(run, lambda: self._interrupt(ledger), 4 * self._n_runners)
+        except BudgetExhaustedError as stop:
+            if stop.reason != "interrupted":
+                raise
+            # Before the search began there is no result to give.
+            raise KeyboardInterrupt from None
+
+    def _interrupt(self, ledger: Ledger) -> None:
+        ledger.stop("interrupted")
+        self._callback.on_warning(
+            "interrupted: the run ends when what is in flight is done; Ctrl-C again ends it at once"
+        )
+
+    async def _fit(
+        self,
+        ledger: Ledger,
+        agent: Agent,
+        train_dataset: DatasetSource,
+        val_dataset: DatasetSource | None,
+        test_dataset: DatasetSource | None,
+        resume: bool,
+    ) -> TrainResult:
+        agent = _checked_agent(agent)
+        agent.check(self._initial)
+        train = load_dataset(train_dataset, "train")
+        val = load_dataset(train_dataset if val_dataset is None else val_dataset, "val")
+        test = None if test_dataset is None else load_dataset(test_dataset, "test")
+        if test is not None:
+            ledger.set_aside(2 * len(test))
+        name = self._named_run(agent, train, val, test, resume)
+        async with self._opened_run(ledger, name, agent, train, val, test) as session:
+            if val_dataset is None:
+                session.say("no validation set: candidates are compared on the training tasks")
+            stop_reason: StopReason = "completed"
+            try:
+                await self._algorithm.run(session)
+                session.raise_if_none_answered()
+            except BudgetExhaustedError as stop:
+                stop_reason = stop.reason
+            result = await conclude(
+                session,
+                test=test,
+                stop_reason=stop_reason,
+                run=name,
+                store=self._store.location,
+                rng=random.Random(f"{self._seed}/verdict"),
+                accept=self._accept,
+            )
+        self._store.end_run(name, result.to_json())
+        self._callback.on_end(result)
+        return result
+
+    @contextlib.asynccontextmanager
+    async def _opened_run(
+        self,
+        ledger: Ledger,
+        name: str,
+        agent: Agent,
+        train: Dataset,
+        val: Dataset,
+        test: Dataset | None = None,
+    ) -> AsyncGenerator[Session]:
+        agent.check(self._initial)
+        client = self._model_client()
+        tracing = Tracing(self._tracer_provider, self._capture_content)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._callback.on_close)
+            self._callback.on_open()
+            stack.callback(tracing.shutdown)
+            if client is not None:
+                if client is not self._client:
+                    stack.push_async_callback(client.close)
+                await client.check(self._algorithm.models)
+            stack.enter_context(agent.instrumented(tracing))
+            executor = self._executor or LocalExecutor()
+            executor.open(agent, tracing, self._n_runners)
+            stack.push_async_callback(executor.close)
+            runner = RolloutRunner(
+                executor=executor,
+                store=self._store,
+                run=name,
+                ledger=ledger,
+                callback=self._callback,
+                n_runners=self._n_runners,
+                timeout=self._timeout,
+                failure_reward=self._failure_reward,
+                backoff=self._backoff,
+            )
+            initial = await discover_prompts(agent, runner, val, self._initial, self._callback)
+            session = Session(
+                train=train,
+                val=val,
+                initial=initial,
+                runner=runner,
+                client=client,
+                journal=Journal(self._store, name),
+                ledger=ledger,
+                callback=self._callback,
+                seed=self._seed,
+            )
+            self._callback.on_start(
+                Plan(
+                    run=name,
+                    agent=agent.name,
+                    algorithm=self._algorithm.name,
+                    initial=initial,
+                    train=len(train),
+                    val=len(val),
+                    test=0 if test is None else len(test),
+                    n_runners=self._n_runners,
+                    budget=self._budget,
+                    store=self._store.location,
+                )
+            )
+            yield session
+
+    def _model_client(self) -> ModelClient | None:
+        if not self._algorithm.models:
+            return None
+        if self._client is None or not hasattr(self._client, "complete"):
+            return OpenAIClient(self._client)  # pyright: ignore[reportArgumentType]
+        return self._client  # pyright: ignore[reportReturnType]
+
+    def _named_run(
+        self, agent: Agent, train: Dataset, val: Dataset, test: Dataset | None, resume: bool
+    ) -> str:
+        """Find or create the run in the store; return its name."""
+        settings = {
+            "agent": agent.name,
+            "algorithm": {"name": self._algorithm.name, **self._algorithm.settings()},
+            "train": train.fingerprint(),
+            "val": val.fingerprint(),
+            "test": None if test is None else test.fingerprint(),
+            "initial_resources": {n: prompt.to_json() for n, prompt in self._initial.items()},
+            "seed": self._seed,
+            "failure_reward": self._failure_reward,
+        }
+        return begin_or_resume(self._store, self._run, settings, resume)
+
+
+def _checked_agent(agent: Any) -> Agent:
+    if isinstance(agent, Agent):
+        return agent
+    if callable(agent) and not isinstance(agent, type):
+        remedy = (
+            "decorate it with @agl.rollout if it returns its reward, "
+            "or wrap it: agl.wrap(program, input=..., reward=...)"
+        )
+    else:
+        remedy = "wrap it: agl.wrap(program, input=..., reward=...)"
+    raise ConfigurationError(f"the agent is a plain {type(agent).__name__}; {remedy}")
+
+
+def _checked_algorithm(algorithm: Any) -> Algorithm:
+    if isinstance(algorithm, type) or not isinstance(algorithm, Algorithm):
+        shown = algorithm.__name__ if isinstance(algorithm, type) else type(algorithm).__name__
+        raise ConfigurationError(
+            f"the algorithm is {shown}; give an instance such as agl.APO(), "
+            "or decorate a function with @agl.algorithm"
+        )
+    return algorithm
+
+
+def _checked_budget(budget: Budget | None) -> Budget:
+    if budget is None:
+        return Budget()
+    if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(
+            f"the budget is {type(budget).__name__}; give agl.Budget(rollouts=..., ...)"
+        )
+    return budget
+
+
+def _checked_timeout(timeout: float | None) -> float | None:
+    if timeout is not None and _checked_number("timeout", timeout) <= 0:
+        raise ConfigurationError(f"timeout is {timeout!r}; give seconds, or None for no limit")
+    return timeout
+
+
+def _checked_number(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{name} is {value!r}; it is a finite number")
+    return value
+
+
+def _opened(store: str | os.PathLike[str] | Store | None) -> Store:
+    if store is None:
+        return MemoryStore()
+    if isinstance(store, str | os.PathLike):
+        return SQLiteStore(Path(store))
+    if not hasattr(store, "add_rollout"):
+        raise ConfigurationError(
+            f"the store is {type(store).__name__}; give a file's path, or a store"
+        )
+    return store

@@ -1,0 +1,97 @@
+"""Bindings: a slot whose template the hook knows, and prompts that are handed out."""
+
+import pickle
+
+import pytest
+
+from agl_core.agents import RolloutContext
+from agl_core.binding import Binding, bound, current_binding
+from agl_core.discovery import slot_prompts
+from agl_core.prompts import PromptTemplate
+from agl_core.rewrites import InvalidRewriteError, check_rewrite
+from agl_core.rollouts import Rollout
+
+OWN = PromptTemplate("Choose from {names}. {{JSON}}")
+VALUES = {"names": "{a} or b"}
+RENDERED = "Choose from {a} or b. {JSON}"
+
+
+def rollout_of(binding: Binding) -> Rollout:
+    rollout = Rollout("1", {}, "t", "t", "val", "succeeded", 1.0, slots=binding.slots)
+    return Rollout.from_json(rollout.to_json(), {})
+
+
+def test_without_a_candidate_the_original_is_sent_and_the_template_recorded() -> None:
+    binding = Binding({})
+    assert binding.inject("s", RENDERED, OWN, VALUES) == RENDERED
+    assert slot_prompts([rollout_of(binding)]) == {"s": [OWN]}
+
+
+def test_a_candidate_is_rendered_with_the_values_of_the_program() -> None:
+    candidate = PromptTemplate('Pick one: {names}. {"next": 1}')
+    for originals in ({}, {"s": OWN}):
+        binding = Binding({"s": candidate}, originals)
+        assert binding.inject("s", RENDERED, OWN, VALUES) == 'Pick one: {a} or b. {"next": 1}'
+        assert binding.reads == {"s"}
+
+
+def test_another_template_than_the_optimized_one_is_left_alone() -> None:
+    binding = Binding({"s": PromptTemplate("New {names}")}, {"s": OWN})
+    other = PromptTemplate("Something else: {names}")
+    assert binding.inject("s", "Something else: x", other, {"names": "x"}) == "Something else: x"
+    assert binding.unmatched == {"s": 1}
+
+
+def test_a_rewrite_that_loses_a_placeholder_of_the_program_is_refused() -> None:
+    binding = Binding({})
+    binding.inject("s", RENDERED, OWN, VALUES)
+    (own,) = slot_prompts([rollout_of(binding)])["s"]
+    with pytest.raises(InvalidRewriteError, match=r"loses \{names\}"):
+        check_rewrite(own, "Choose well.")
+
+
+def test_text_that_changes_without_a_template_is_several_prompts() -> None:
+    rollouts = []
+    for name in ("a", "b"):
+        binding = Binding({})
+        binding.inject("s", f"Hello {name}")
+        rollouts.append(rollout_of(binding))
+    assert [prompt.raw for prompt in slot_prompts(rollouts)["s"]] == ["Hello a", "Hello b"]
+
+
+def test_none_takes_the_prompts_out_of_force() -> None:
+    with bound(Binding({})) as binding:
+        with bound(None):
+            assert current_binding() is None
+        assert current_binding() is binding
+
+
+class TestReading:
+    """What the program reads of the prompts that it was handed is recorded."""
+
+    def test_reading_a_prompt_is_noted(self) -> None:
+        for read in (
+            lambda prompt: prompt.format(x=1),
+            lambda prompt: prompt.template,
+            str,
+        ):
+            binding = Binding({"a": PromptTemplate("{x}"), "b": PromptTemplate("{x}")})
+            read(binding.handed_out()["a"])
+            assert binding.reads == {"a"}
+
+    def test_machinery_looking_at_it_is_not(self) -> None:
+        binding = Binding({"a": PromptTemplate("{x}")})
+        prompt = binding.handed_out()["a"]
+        _ = (prompt.raw, prompt.render({"x": 1}), repr(prompt), hash(prompt), prompt.to_json())
+        assert binding.reads == set()
+
+    def test_it_is_the_same_prompt(self) -> None:
+        prompt = PromptTemplate("{x}")
+        handed = Binding({"a": prompt}).handed_out()["a"]
+        assert handed == prompt
+        assert pickle.loads(pickle.dumps(handed)) == prompt
+
+    def test_a_rollout_hands_out_its_prompts(self) -> None:
+        context = RolloutContext({"a": PromptTemplate("{x}")})
+        context.resources["a"].format(x=1)
+        assert context.reads == {"a"}

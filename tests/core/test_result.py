@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agl_core.budgets import Usage
+from agl_core.candidates import Candidate
+from agl_core.errors import ConfigurationError
+from agl_core.prompts import PromptTemplate
+from agl_core.result import CandidateRecord, TrainResult, prompt_diff, write_atomically
+from agl_core.statistics import Comparison
+
+SEED = {"a": PromptTemplate("Be brief.\nBe kind."), "b": PromptTemplate("Hi {name}.")}
+BEST = {**SEED, "a": PromptTemplate("Be brief.\nBe very kind.")}
+
+
+def make(**fields: Any) -> TrainResult:
+    values: dict[str, Any] = {
+        "run": "r1",
+        "best": BEST,
+        "seed": SEED,
+        "best_score": 0.75,
+        "seed_score": 0.5,
+        "test": Comparison(0.5, 0.8, 0.3, (0.1, 0.5), 29, "test"),
+        "comparison": Comparison(0.5, 0.8, 0.3, (0.1, 0.5), 29, "test"),
+        "verdict": "improved",
+        "stop_reason": "completed",
+        "usage": Usage(10, 5, 100, 20, 0.0, 1.5),
+        "history": [],
+        "store": "runs.db",
+        "replaces": SEED,
+    }
+    return TrainResult(**{**values, **fields})
+
+
+class TestDiff:
+    def test_shows_what_changed_prompt_by_prompt(self) -> None:
+        assert make().diff() == (
+            "--- a (seed)\n+++ a (best)\n@@ -1,2 +1,2 @@\n Be brief.\n-Be kind.\n+Be very kind.\n"
+        )
+
+    def test_of_the_same_prompts_is_empty(self) -> None:
+        assert make(best=SEED).diff() == ""
+        assert not make(best=SEED).improved
+        assert make().improved
+
+    def test_shows_prompts_that_only_one_side_has(self) -> None:
+        assert "+new" in prompt_diff({}, {"a": PromptTemplate("new")})
+        assert "-old" in prompt_diff({"a": PromptTemplate("old")}, {})
+
+
+class TestReport:
+    def test_says_it_in_a_few_lines(self) -> None:
+        assert make().report().splitlines()[:5] == [
+            "run r1: improved, stopped: completed",
+            "validation: seed 0.500, best 0.750",
+            "test split, 29 tasks: seed 0.500, best 0.800, gain +0.300 [+0.100, +0.500], improved",
+            "spent: 10 rollouts, 5 model calls, 120 tokens, 1.5 s",
+            "",
+        ]
+        assert "+Be very kind." in make().report()
+
+    def test_says_where_the_verdict_is_from_if_nothing_was_held_out(self) -> None:
+        comparison = Comparison(0.5, 0.6, 0.1, (-0.1, 0.3), 29, "val")
+        text = make(test=None, comparison=comparison, verdict="inconclusive").report()
+        assert "validation (nothing was held out; the choice among candidates is accounted" in text
+
+    def test_does_without_what_there_is_not(self) -> None:
+        text = make(best=SEED, test=None, comparison=None, best_score=None, seed_score=None)
+        assert text.report().splitlines()[1:] == [
+            "validation: seed none, best none",
+            "spent: 10 rollouts, 5 model calls, 120 tokens, 1.5 s",
+        ]
+
+
+class TestSave:
+    def test_writes_the_prompts_with_what_they_replace(self, tmp_path: Path) -> None:
+        path = make().save(tmp_path / "new" / "prompts.json")
+        data = json.loads(path.read_text(encoding="utf-8"))
+        assert list(data) == ["schema", "version", "run", "verdict", "scores", "prompts"]
+        assert (data["schema"], data["version"]) == ("agl-adapters/prompts", 1)
+        assert (data["run"], data["verdict"]) == ("r1", "improved")
+        assert data["scores"] == {
+            "seed_validation": 0.5,
+            "best_validation": 0.75,
+            "seed_test": 0.5,
+            "best_test": 0.8,
+        }
+        assert PromptTemplate.from_json(data["prompts"]["a"]) == BEST["a"]
+        assert PromptTemplate.from_json(data["prompts"]["a"]["replaces"]) == SEED["a"]
+        assert PromptTemplate.from_json(data["prompts"]["b"]) == SEED["b"]
+
+    def test_what_cannot_be_written_is_an_error_that_names_it(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigurationError, match=r"cannot write .*: Is a directory"):
+            make().save(tmp_path)
+
+
+class TestWriteAtomically:
+    def test_replaces_the_file_in_one_step(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.json"
+        path.write_text("old")
+        with path.open() as reader:
+            write_atomically(path, "new é")
+            assert reader.read() == "old"
+        assert path.read_text(encoding="utf-8") == "new é"
+        assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+    def test_leaves_the_old_one_and_nothing_else_if_it_fails(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "a.json"
+        path.write_text("old")
+
+        def full(*_: Any) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "replace", full)
+        with pytest.raises(ConfigurationError, match=r"cannot write .*a\.json: No space left"):
+            write_atomically(path, "new")
+        assert path.read_text() == "old"
+        assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+    def test_can_be_read_by_others_like_any_file(self, tmp_path: Path) -> None:
+        umask = os.umask(0o022)
+        try:
+            path = write_atomically(tmp_path / "a.json", "{}")
+            assert path.stat().st_mode & 0o777 == 0o644
+            path.chmod(0o640)
+            assert write_atomically(path, "[]").stat().st_mode & 0o777 == 0o640
+        finally:
+            os.umask(umask)
+
+    def test_text_that_is_no_unicode_is_escaped(self, tmp_path: Path) -> None:
+        path = write_atomically(tmp_path / "a.json", json.dumps("\ud83d", ensure_ascii=False))
+        assert json.loads(path.read_text(encoding="utf-8")) == "\ud83d"
+
+
+def test_a_result_is_json_able() -> None:
+    data = json.loads(json.dumps(make().to_json()))
+    assert data["verdict"] == "improved"
+    assert data["test"]["interval"] == [0.1, 0.5]
+    assert data["usage"]["rollouts"] == 10
+    assert data["best"]["a"]["template"] == BEST["a"].raw
+
+
+def test_a_record_scores_by_validation_first() -> None:
+    candidate = Candidate(SEED, score=0.25)
+    assert CandidateRecord(candidate, 0.5).score == 0.5
+    assert CandidateRecord(candidate, None).score == 0.25
+    assert CandidateRecord(candidate, None).id == candidate.id

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agl_core.errors import StoreError
+from agl_core.store import SCHEMA_VERSION, MemoryStore, RolloutKey, SQLiteStore, Store
+
+KEY = RolloutKey("c1", "val", "k1")
+
+
+def record(status: str = "succeeded", score: float | None = 1.0, **more: Any) -> dict[str, Any]:
+    return {"status": status, "score": score, **more}
+
+
+@pytest.fixture(params=["memory", "file"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    store = MemoryStore() if request.param == "memory" else SQLiteStore(tmp_path / "runs.db")
+    yield store
+    store.close()
+
+
+class TestRuns:
+    def test_begin_and_end(self, store: Store) -> None:
+        assert store.run("a") is None
+        store.begin_run("a", {"seed": 1})
+        store.begin_run("b", {"seed": 2})
+        run = store.run("a")
+        assert run is not None
+        assert (run.name, run.settings, run.result) == ("a", {"seed": 1}, None)
+        store.end_run("a", {"verdict": "improved"})
+        assert [(run.name, run.result) for run in store.runs()] == [
+            ("a", {"verdict": "improved"}),
+            ("b", None),
+        ]
+
+    def test_one_that_holds_nothing_is_begun_anew_and_else_left_as_it_is(
+        self, store: Store
+    ) -> None:
+        store.add_rollout("b", KEY, record())
+        for seed in (1, 2):
+            store.begin_run("a", {"seed": seed})
+            run = store.run("a")
+            assert run is not None
+            assert run.settings == {"seed": seed}
+        store.add_rollout("a", KEY, record())
+        store.begin_run("a", {"seed": 3})
+        run = store.run("a")
+        assert run is not None
+        assert run.settings == {"seed": 2}
+
+
+class TestRollouts:
+    def test_come_back_by_their_key(self, store: Store) -> None:
+        store.add_rollout("a", KEY, record(output={"text": "é\ud800\x00"}))
+        assert store.rollout("a", KEY) == record(output={"text": "é\ud800\x00"})
+        for run, other in (
+            ("b", KEY),
+            ("a", RolloutKey("c2", "val", "k1")),
+            ("a", RolloutKey("c1", "test", "k1")),
+            ("a", RolloutKey("c1", "val", "k2")),
+            ("a", RolloutKey("c1", "val", "k1", "1")),
+        ):
+            assert store.rollout(run, other) is None
+
+    def test_that_the_world_failed_are_no_answer_and_are_replaced(self, store: Store) -> None:
+        store.add_rollout("a", KEY, record("unavailable", None))
+        assert store.rollout("a", KEY) is None
+        assert [r["status"] for _, r in store.rollouts("a")] == ["unavailable"]
+        store.add_rollout("a", KEY, record("failed", 0.0))
+        assert store.rollout("a", KEY) == record("failed", 0.0)
+        assert [r["status"] for _, r in store.rollouts("a")] == ["failed"]
+
+    def test_are_listed_in_order_of_time(self, store: Store) -> None:
+        keys = [RolloutKey("c", "val", f"k{9 - i}", str(i)) for i in range(9)]
+        for key in keys:
+            store.add_rollout("a", key, record())
+        assert [key for key, _ in store.rollouts("a")] == keys
+        assert list(store.rollouts("b")) == []
+
+    def test_the_key_is_the_id(self) -> None:
+        assert str(RolloutKey("c", "val", "k", "round-1")) == "c/val/k/round-1"
+
+
+class TestCallsAndCandidates:
+    def test_calls_come_back_by_their_key(self, store: Store) -> None:
+        store.add_call("a", "k", {"text": "one"})
+        store.add_call("a", "k", {"text": "two"})
+        assert store.call("a", "k") == {"text": "two"}
+        assert store.call("a", "other") is None
+        assert store.call("b", "k") is None
+
+    def test_candidates_keep_their_place_when_replaced(self, store: Store) -> None:
+        for name, score in (("x", 1), ("y", 2), ("x", 3)):
+            store.add_candidate("a", name, {"id": name, "score": score})
+        assert store.candidates("a") == [{"id": "x", "score": 3}, {"id": "y", "score": 2}]
+        assert store.candidates("b") == []
+
+
+def test_may_be_used_from_many_threads(store: Store) -> None:
+    def write(thread: int) -> None:
+        for i in range(25):
+            store.add_call("a", f"{thread}-{i}", {"i": i})
+            assert store.call("a", f"{thread}-{i}") == {"i": i}
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(store.call("a", f"{t}-{i}") == {"i": i} for t in range(8) for i in range(25)) == 200
+
+
+class TestFile:
+    def test_is_there_when_it_is_opened_again(self, tmp_path: Path) -> None:
+        path = tmp_path / "new" / "folder" / "runs.db"
+        first = SQLiteStore(path)
+        first.begin_run("a", {"seed": 1})
+        first.add_rollout("a", KEY, record())
+        # Not closed: as if the process had been killed.
+        again = SQLiteStore(str(path))
+        assert again.rollout("a", KEY) == record()
+        assert again.location == str(path)
+        first.close()
+        again.close()
+
+    def test_is_private_to_its_user(self, tmp_path: Path) -> None:
+        umask = os.umask(0)
+        try:
+            store = SQLiteStore(tmp_path / "runs.db")
+            store.begin_run("a", {})
+            modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        finally:
+            os.umask(umask)
+        assert modes == {"runs.db": 0o600, "runs.db-wal": 0o600, "runs.db-shm": 0o600}
+        store.close()
+
+    def test_is_written_ahead(self, tmp_path: Path) -> None:
+        store = SQLiteStore(tmp_path / "runs.db")
+        other = sqlite3.connect(tmp_path / "runs.db")
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        # A reader in the middle of its work holds up no writer.
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM runs").fetchall()
+        store.begin_run("a", {})
+        other.close()
+        store.close()
+
+    def test_is_shared_by_processes(self, tmp_path: Path) -> None:
+        """Opened for the first time, and written to, by all at once."""
+        path = tmp_path / "runs.db"
+        program = (
+            "import sys\n"
+            "from agl_core.store import SQLiteStore\n"
+            "store = SQLiteStore(sys.argv[1])\n"
+            "for i in range(100):\n"
+            "    store.add_call('a', f'{sys.argv[2]}-{i}', {'i': i})\n"
+        )
+        processes = [
+            subprocess.Popen([sys.executable, "-c", program, str(path), str(i)]) for i in range(3)
+        ]
+        assert [process.wait(timeout=30) for process in processes] == [0, 0, 0]
+        store = SQLiteStore(path)
+        assert all(store.call("a", f"{p}-{i}") == {"i": i} for p in range(3) for i in range(100))
+        store.close()
+
+    def test_of_a_newer_version_is_refused_and_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "runs.db"
+        SQLiteStore(path).close()
+        newer = sqlite3.connect(path)
+        newer.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
+        newer.close()
+        with pytest.raises(StoreError, match=r"newer version .*schema 2.*upgrade"):
+            SQLiteStore(path)
+
+    def test_of_another_program_is_refused_and_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "places.db"
+        other = sqlite3.connect(path)
+        other.execute("CREATE TABLE places (name TEXT)")
+        other.close()
+        before = path.read_bytes()
+        with pytest.raises(StoreError, match="a database of another program"):
+            SQLiteStore(path)
+        assert path.read_bytes() == before
+        assert [p.name for p in tmp_path.iterdir()] == ["places.db"]
+
+    def test_that_is_no_database_is_refused_and_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "notes.txt"
+        path.write_text("These are my notes. " * 100)
+        with pytest.raises(StoreError, match=r"cannot open the store .*notes\.txt: file is not a"):
+            SQLiteStore(path)
+        assert path.read_text() == "These are my notes. " * 100
+
+    @pytest.mark.parametrize(
+        ("place", "reason"),
+        [
+            (lambda folder: folder, "Is a directory"),
+            (lambda folder: Path("/dev/null/runs.db"), "cannot open the store /dev/null/runs.db"),
+            (lambda folder: Path("/proc/runs.db"), "cannot open the store /proc/runs.db"),
+        ],
+    )
+    def test_that_cannot_be_made_is_refused(
+        self, tmp_path: Path, place: Callable[[Path], Path], reason: str
+    ) -> None:
+        with pytest.raises(StoreError, match=reason):
+            SQLiteStore(place(tmp_path))
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+    def test_in_a_read_only_folder_is_refused(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o500)
+        with pytest.raises(StoreError, match="Permission denied"):
+            SQLiteStore(tmp_path / "runs.db")
+        tmp_path.chmod(0o700)
+
+    def test_on_a_full_disk_says_so_and_keeps_what_it_has(self, tmp_path: Path) -> None:
+        store = SQLiteStore(tmp_path / "runs.db")
+        store.add_call("a", "k", {"text": "small"})
+        pages = store._db.execute("PRAGMA page_count").fetchone()[0]
+        store._db.execute(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(StoreError, match=r"cannot write to the store .*runs\.db: .*full"):
+            store.add_call("a", "large", {"text": "x" * 1_000_000})
+        assert store.call("a", "k") == {"text": "small"}
+        store.close()
+
+    def test_once_closed_is_an_error_that_names_it(self, tmp_path: Path) -> None:
+        store = SQLiteStore(tmp_path / "runs.db")
+        store.close()
+        with pytest.raises(StoreError, match=r"cannot read the store .*runs\.db"):
+            store.run("a")
