@@ -124,7 +124,13 @@ SPAN_NOT_ENDED = (
     HOOKS,
     'with self._span(f"invoke_agent {agent.name}", attributes):',
     "if self._tracing.tracer.start_span(agent.name, attributes=attributes):",
-    {"spans_are_one_tree", FAILURE},
+    {"spans_are_one_tree"},
+)
+ERROR_NOT_RECORDED = (
+    HOOKS,
+    "start_as_current_span(name, attributes=attributes)",
+    "start_as_current_span(name, attributes=attributes, set_status_on_exception=False)",
+    {FAILURE},
 )
 IMPORT = "from agl_core.binding import current_binding as binding"
 BREAKAGES = {
@@ -136,6 +142,7 @@ BREAKAGES = {
     ),
     "model calls, inputs, the wire": (SPAN_DOUBLED, ANY_INPUT_RUN, ACTIVE_OUTSIDE),
     "contexts, trees": (PROMPTS_OF_ANOTHER_ROLLOUT, SPAN_NOT_ENDED),
+    "errors": (ERROR_NOT_RECORDED,),
 }
 
 
