@@ -13,7 +13,7 @@ from agl_core.inference import infer_template
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.rollouts import Rollout
 from agl_core.runners import RolloutRunner
-from agl_core.session import raise_if_all_fail
+from agl_core.seed_checks import raise_if_all_fail
 
 __all__ = ["SAMPLES", "discover_prompts"]
 

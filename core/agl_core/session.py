@@ -19,14 +19,13 @@ from agl_core.errors import ConfigurationError, ModelError, RolloutError
 from agl_core.models import ChatMessage, ModelClient
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.rewrites import InvalidRewriteError, check_placeholders
-from agl_core.rollouts import Evaluation, Rollout
+from agl_core.rollouts import Evaluation
 from agl_core.runners import RolloutRunner
+from agl_core.seed_checks import SeedCheck
 from agl_core.store import Store
+from agl_core.validations import Scores, Validations, mean
 
 __all__ = ["Journal", "Session"]
-
-# So many rollouts of the seed tell an agent that does not work from one that often fails.
-_PLAIN = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +76,9 @@ class Session:
         self._failures: list[ModelError] = []
         self._candidates: dict[str, Candidate] = {}
         self._rejected: list[Candidate] = []
-        self._validated: dict[str, list[tuple[float | None, ...]]] = {}
+        self._validations = Validations(val)
         self._seed_id = fingerprint(initial)
-        self._seed_checked = False
-        self._seed_rollouts: list[Rollout] = []
+        self._seed_check = SeedCheck(initial, len(val))
 
     @property
     def budget(self) -> Budget:
@@ -144,7 +142,7 @@ class Session:
         if identity == self._seed_id:
             self._check_seed(evaluation)
         if str(repeat) == "0":
-            self._remember(identity, chosen, evaluation)
+            self._validations.add(identity, chosen, evaluation.scores)
         target = self.budget.target
         score = self.validation_score(resolved)
         if target is not None and score is not None and score >= target:
@@ -168,10 +166,11 @@ class Session:
             BudgetExhaustedError: As `evaluate` does.
         """
         resolved = self._resolve(resources)
-        runs = self._validated.setdefault(fingerprint(resolved), [])
-        evaluation = await self.evaluate(resolved, self.val, repeat=f"confirm-{len(runs)}")
-        runs.append(evaluation.scores)
-        return len(runs)
+        identity, validations = fingerprint(resolved), self._validations
+        number = validations.runs(identity)
+        evaluation = await self.evaluate(resolved, self.val, repeat=f"confirm-{number}")
+        validations.confirm(identity, evaluation.scores)
+        return validations.runs(identity)
 
     async def evaluate_held_out(
         self, candidates: Sequence[Resources], tasks: Dataset
@@ -295,19 +294,16 @@ class Session:
         """Tell those who watch the run something worth knowing."""
         self._callback.on_message(message)
 
-    def validation(self, resources: Resources) -> tuple[float | None, ...] | None:
+    def validation(self, resources: Resources) -> Scores | None:
         """Return the scores on all of `val`, in its order, if these resources were run there.
 
         Of a candidate that was confirmed they are means.
         """
-        runs = self._validated.get(fingerprint(resources))
-        if not runs:
-            return None
-        return tuple(_mean(scores) for scores in zip(*runs, strict=True))
+        return self._validations.scores(fingerprint(resources))
 
     def validation_score(self, resources: Resources) -> float | None:
         """Return the mean score on all of `val`, if these resources have been run there."""
-        return _mean(self.validation(resources) or ())
+        return mean(self.validation(resources) or ())
 
     def _resolve(self, resources: Mapping[str, str | PromptTemplate]) -> Resources:
         unknown = resources.keys() - self.initial.keys()
@@ -336,69 +332,10 @@ class Session:
         loaded = load_dataset([t.data if isinstance(t, Task) else t for t in chosen], "adhoc")
         return [known.get(task.key, task) for task in loaded]
 
-    def _remember(self, identity: str, tasks: Sequence[Task], evaluation: Evaluation) -> None:
-        if len(tasks) < len(self.val):
-            return
-        scores = {
-            task.index: rollout.score
-            for task, rollout in zip(tasks, evaluation, strict=True)
-            if task.split == self.val.split
-        }
-        if len(scores) == len(self.val):
-            first = tuple(scores[index] for index in range(len(self.val)))
-            self._validated.setdefault(identity, [first])[0] = first
-
     def _check_seed(self, evaluation: Evaluation) -> None:
         """End a run whose agent does not work, or ignores its prompts, once that is plain."""
-        if self._seed_checked:
-            return
-        self._seed_rollouts += evaluation
-        if len(self._seed_rollouts) < min(_PLAIN, len(self.val)):
-            return
-        self._seed_checked = True
         try:
-            raise_if_all_fail(self._seed_rollouts)
-            raise_if_none_reads(self._seed_rollouts, self.initial)
+            self._seed_check.see(evaluation)
         except RolloutError as error:
             self._ledger.refuse(error)
             raise
-        self._seed_rollouts.clear()
-
-
-def raise_if_none_reads(rollouts: Sequence[Rollout], prompts: Resources) -> None:
-    """Stop a run whose agent never uses the prompts that it is given.
-
-    Raises:
-        RolloutError: If no rollout read any of the prompts.
-    """
-    names = prompts.keys()
-    if not any(names & (rollout.reads | rollout.slots.keys()) for rollout in rollouts):
-        raise RolloutError(
-            f"no rollout read a prompt that is to be optimized ({', '.join(names)}): the agent "
-            "ran, but changing these prompts cannot change what it does. Use the prompt that "
-            "the agent is handed, or check the names of the slots"
-        )
-
-
-def _mean(scores: Sequence[float | None]) -> float | None:
-    known = [score for score in scores if score is not None]
-    return sum(known) / len(known) if known else None
-
-
-def raise_if_all_fail(rollouts: Sequence[Rollout]) -> None:
-    """Stop a run whose agent does not work at all.
-
-    Raises:
-        RolloutError: If there are rollouts and every one failed; with the first traceback.
-    """
-    if not rollouts or any(rollout.status == "succeeded" for rollout in rollouts):
-        return
-    first = rollouts[0]
-    if all(rollout.status == "unavailable" for rollout in rollouts):
-        what = "the model service could not be reached in any of"
-    else:
-        what = "the agent failed in all of"
-    raise RolloutError(
-        f"{what} {len(rollouts)} rollouts with its own prompts; "
-        f"the first one, task {first.task_name}:\n{first.error}"
-    )

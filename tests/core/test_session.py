@@ -121,13 +121,15 @@ class TestValidation:
             await session.evaluate(session.initial, session.val[:3])
             await session.evaluate(session.initial, session.train)
             assert session.validation_score(session.initial) is None
-            await session.evaluate(session.initial, reversed(session.val))
+            await session.evaluate(session.initial, session.val[3:])
             assert session.validation(session.initial) == (3.0, 3.0, 3.0, 3.0)
             assert session.validation_score(session.initial) == 3.0
 
     async def test_is_in_the_order_of_val(self, engine: SimpleNamespace) -> None:
-        async with engine.in_session(lambda task: task, initial={"a": "x"}) as session:
-            session._seed_checked = True
+        def agent(task: Any, prompt_template: PromptTemplate) -> float:
+            return float(task) if prompt_template.format() else 0.0
+
+        async with engine.in_session(agent) as session:
             await session.evaluate({}, [*reversed(session.val), *session.train])
             assert session.validation(session.initial) == (100.0, 101.0, 102.0, 103.0)
 

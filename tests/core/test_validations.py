@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from agl_core.datasets import load_dataset
+from agl_core.validations import Validations, mean
+
+VAL = load_dataset(range(3), "val")
+TRAIN = load_dataset(range(3), "train")
+
+
+def test_a_candidate_has_scores_once_it_was_run_on_every_task() -> None:
+    validations = Validations(VAL)
+    validations.add("a", VAL[1:], [0.5, None])
+    assert validations.scores("a") is None
+    assert validations.so_far("a") == (None, 0.5, None)
+    validations.add("a", VAL[:1], [1.0])
+    assert validations.scores("a") == validations.so_far("a") == (1.0, 0.5, None)
+    assert validations.runs("a") == 1
+
+
+def test_tasks_of_another_split_are_never_mixed_in() -> None:
+    validations = Validations(VAL)
+    validations.add("a", [*TRAIN, *VAL[:2]], [1.0, 1.0, 1.0, 0.0, 0.0])
+    assert validations.so_far("a") == (0.0, 0.0, None)
+    assert validations.scores("a") is None
+
+
+def test_confirmations_are_averaged_task_by_task() -> None:
+    validations = Validations(VAL)
+    validations.confirm("a", (1.0, 0.0, None))
+    assert validations.scores("a") == (1.0, 0.0, None)
+    validations.add("a", VAL, [0.0, 0.0, 0.5])
+    assert validations.scores("a") == validations.so_far("a") == (0.5, 0.0, 0.5)
+    assert validations.runs("a") == 2
+
+
+def test_candidates_are_told_apart() -> None:
+    validations = Validations(VAL)
+    validations.add("a", VAL, [1.0, 1.0, 1.0])
+    assert validations.scores("b") is None
+    assert validations.so_far("b") == (None, None, None)
+    assert validations.runs("b") == 0
+
+
+def test_mean_is_over_the_scores_that_there_are() -> None:
+    assert mean([1.0, None, 0.0]) == 0.5
+    assert mean([None]) is mean([]) is None
