@@ -11,11 +11,11 @@ from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar, cast
 
 from agl_adapters.instrumentation import instrumented
-from agl_adapters.prompt_files import PromptFile, read_prompt_file
 from agl_adapters.targets import is_async_function
 from agl_core.agents import RolloutContext
 from agl_core.binding import Binding, bound, current_binding
 from agl_core.errors import ConfigurationError
+from agl_core.prompt_files import PromptFile, read_prompt_file
 from agl_core.prompts import PromptTemplate, coerce_resources
 from agl_core.tracing import Tracing
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,11 +11,11 @@ from typing import Any
 
 from agl_core.budgets import StopReason, Usage
 from agl_core.candidates import Candidate
-from agl_core.errors import ConfigurationError
+from agl_core.prompt_files import PromptFile, write_prompt_file
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.statistics import Comparison, Verdict
 
-__all__ = ["CandidateRecord", "TrainResult", "prompt_diff", "write_atomically"]
+__all__ = ["CandidateRecord", "TrainResult", "prompt_diff"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,23 +85,9 @@ class TrainResult:
         Raises:
             ConfigurationError: If the file cannot be written.
         """
-        payload = {
-            "schema": "agl-adapters/prompts",
-            "version": 1,
-            "run": self.run,
-            "verdict": self.verdict,
-            "scores": {
-                "seed_validation": self.seed_score,
-                "best_validation": self.best_score,
-                "seed_test": None if self.test is None else self.test.seed_score,
-                "best_test": None if self.test is None else self.test.best_score,
-            },
-            "prompts": {
-                name: {**prompt.to_json(), "replaces": self.replaces[name].to_json()}
-                for name, prompt in sorted(self.best.items())
-            },
-        }
-        return write_atomically(path, json.dumps(payload, indent=2, ensure_ascii=False) + "\n")
+        return write_prompt_file(
+            PromptFile(self.best, self.replaces, self.run, self.verdict, self._scores()), path
+        )
 
     def report(self) -> str:
         """Return the result as a few lines of plain text."""
@@ -122,6 +105,21 @@ class TrainResult:
         if difference := self.diff():
             lines += ["", difference.rstrip("\n")]
         return "\n".join(lines)
+
+    def _scores(self) -> dict[str, float | None]:
+        scores = {"seed_validation": self.seed_score, "best_validation": self.best_score}
+        if self.test is None:
+            return scores
+        low, high = self.test.interval
+        return {
+            **scores,
+            "seed_test": self.test.seed_score,
+            "best_test": self.test.best_score,
+            "test_gain": self.test.gain,
+            "test_gain_low": low,
+            "test_gain_high": high,
+            "test_tasks": self.test.tasks,
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able summary, as it is kept in the store."""
@@ -165,35 +163,6 @@ def prompt_diff(before: Mapping[str, PromptTemplate], after: Mapping[str, Prompt
         )
         parts.extend(lines)
     return "\n".join(parts) + "\n" if parts else ""
-
-
-def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a text file so that a reader sees the old one or the new one, never a part.
-
-    The mode of a file that is replaced is kept, and a link to it stays a link. What UTF-8 cannot
-    hold, half of a surrogate pair, is written as JSON escapes it.
-
-    Raises:
-        ConfigurationError: If it cannot be written.
-    """
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        real = target.resolve()
-        temporary = real.with_name(f".{real.name}.{secrets.token_hex(4)}")
-        try:
-            with temporary.open("x", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            if real.exists():
-                shutil.copymode(real, temporary)
-            os.replace(temporary, real)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
-    return target
 
 
 def _shown(score: float | None) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,6 @@ from agl_adapters import instrumentation
 from agl_adapters.injection import inject
 from agl_adapters.testing import SimulatedModel
 from agl_core.binding import current_binding
-from agl_core.prompts import PromptTemplate
 
 pytest_plugins = ["agl_adapters.testing.fixtures"]
 
@@ -331,12 +329,8 @@ def test_what_a_run_started_from_replaces_the_programs_own_text(tmp_path: Path) 
 
 def save(folder: Path, template: str, replaces: str | None = None) -> Path:
     """Write a prompt file with one slot, and what it replaces."""
-    path = agl.save_prompts({SLOT: template}, folder / "prompts.json")
-    if replaces is not None:
-        data = json.loads(path.read_text())
-        data["prompts"][SLOT]["replaces"] = PromptTemplate(replaces).to_json()
-        path.write_text(json.dumps(data))
-    return path
+    own = None if replaces is None else {SLOT: replaces}
+    return agl.save_prompts({SLOT: template}, folder / "prompts.json", replaces=own)
 
 
 # an untouched LangGraph program, over HTTP

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agl_adapters as agl
-from agl_adapters.prompt_files import read_prompt_file
+from agl_core.prompt_files import read_prompt_file
 from agl_core.prompts import Engine, PromptTemplate
 
 SLOT = "langgraph:planner#system"
@@ -82,15 +82,16 @@ def test_the_order_is_stable_and_text_is_readable(path: Path) -> None:
     first = path.read_bytes()
     agl.save_prompts({"a": "x", "b": "Größe\nzwei"}, path)
     assert path.read_bytes() == first
-    lines = first.decode().splitlines()
-    assert lines[:5] == [
-        "{",
-        '  "schema": "agl-adapters/prompts",',
-        '  "version": 1,',
-        '  "run": null,',
-        '  "prompts": {',
-    ]
-    assert '      "template": "Größe\\nzwei",' in lines
+    text = first.decode()
+    assert text.startswith('{\n  "schema": "agl-adapters/prompts",\n  "version": 2,\n')
+    assert '"template": [\n        "Größe",\n        "zwei"\n      ],' in text
+
+
+def test_what_they_replace_is_saved_as_well(path: Path) -> None:
+    agl.save_prompts({SLOT: "New.", "b": "x"}, path, replaces={SLOT: "Own."})
+    assert read_prompt_file(path).replaces == {SLOT: PromptTemplate("Own.")}
+    with pytest.raises(agl.ConfigurationError, match="replaces names 'c', for which there is no"):
+        agl.save_prompts({SLOT: "New."}, path, replaces={"c": "Own."})
 
 
 def test_the_result_of_a_run_is_a_prompt_file(path: Path) -> None:
@@ -139,7 +140,7 @@ def lacking(key: str) -> dict[str, Any]:
         ("[]", "is no prompt file"),
         ("null", "is no prompt file"),
         (changed(schema="something/else"), "is no prompt file"),
-        (changed(version=2), "has version 2; this release reads up to 1: pip install --upgrade"),
+        (changed(version=3), "has version 3; this release reads up to 2: pip install --upgrade"),
         (changed(version="1"), "is damaged: its version is '1'"),
         (changed(version=True), "is damaged: its version is True"),
         (changed(version=0), "is damaged: its version is 0"),
@@ -153,7 +154,13 @@ def lacking(key: str) -> dict[str, Any]:
         (lacking("engine"), "it lacks engine"),
         (lacking("variables"), "it lacks variables"),
         (record(template=3), "a prompt is text or a PromptTemplate, not int"),
-        (record(template=["a"]), "not list"),
+        (record(template=["a", 1]), 'its "template" is no list of lines'),
+        (record(template=["a\nb"]), 'a line of its "template" is several'),
+        (record(replaces={**RECORD, "sha256": "0" * 64}), 'not the text of its "sha256": restore'),
+        (changed(run=3), 'is damaged: "run" is no text'),
+        (changed(scores=[1]), '"scores" is no object'),
+        (changed(scores={"best_test": "high"}), 'its "scores" are no numbers'),
+        (changed(versions={"openai": 3}), 'its "versions" are no texts'),
         (record(engine="mustache"), "unknown template engine 'mustache'"),
         (record(engine=["f-string"]), "unknown template engine"),
         (record(engine="jinja", template="{% if %}"), "the Jinja template does not parse"),
@@ -186,7 +193,9 @@ def test_bytes_that_are_no_text_are_told(path: Path) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path, use: Callable[[Path], Any]) -> None:
     with pytest.raises(agl.ConfigurationError, match=r"cannot read .*none.json: No such file"):
         use(tmp_path / "none.json")
-    with pytest.raises(agl.ConfigurationError, match=r"cannot read .*: Is a directory"):
+    with pytest.raises(
+        agl.ConfigurationError, match=r"cannot read .*: Is a directory; give the file in it"
+    ):
         use(tmp_path)
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ import pytest
 from agl_core.budgets import Usage
 from agl_core.candidates import Candidate
 from agl_core.errors import ConfigurationError
+from agl_core.prompt_files import read_prompt_file
 from agl_core.prompts import PromptTemplate
-from agl_core.result import CandidateRecord, TrainResult, prompt_diff, write_atomically
+from agl_core.result import CandidateRecord, TrainResult, prompt_diff
 from agl_core.statistics import Comparison
 
 SEED = {"a": PromptTemplate("Be brief.\nBe kind."), "b": PromptTemplate("Hi {name}.")}
@@ -79,64 +79,27 @@ class TestReport:
 
 class TestSave:
     def test_writes_the_prompts_with_what_they_replace(self, tmp_path: Path) -> None:
-        path = make().save(tmp_path / "new" / "prompts.json")
-        data = json.loads(path.read_text(encoding="utf-8"))
-        assert list(data) == ["schema", "version", "run", "verdict", "scores", "prompts"]
-        assert (data["schema"], data["version"]) == ("agl-adapters/prompts", 1)
-        assert (data["run"], data["verdict"]) == ("r1", "improved")
-        assert data["scores"] == {
+        file = read_prompt_file(make().save(tmp_path / "new" / "prompts.json"))
+        assert (file.prompts, file.replaces) == (BEST, SEED)
+        assert (file.run, file.verdict) == ("r1", "improved")
+        assert file.scores == {
             "seed_validation": 0.5,
             "best_validation": 0.75,
             "seed_test": 0.5,
             "best_test": 0.8,
+            "test_gain": 0.3,
+            "test_gain_low": 0.1,
+            "test_gain_high": 0.5,
+            "test_tasks": 29,
         }
-        assert PromptTemplate.from_json(data["prompts"]["a"]) == BEST["a"]
-        assert PromptTemplate.from_json(data["prompts"]["a"]["replaces"]) == SEED["a"]
-        assert PromptTemplate.from_json(data["prompts"]["b"]) == SEED["b"]
+
+    def test_writes_no_test_scores_where_there_was_no_test(self, tmp_path: Path) -> None:
+        file = read_prompt_file(make(test=None, seed_score=None).save(tmp_path / "prompts.json"))
+        assert file.scores == {"seed_validation": None, "best_validation": 0.75}
 
     def test_what_cannot_be_written_is_an_error_that_names_it(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigurationError, match=r"cannot write .*: Is a directory"):
             make().save(tmp_path)
-
-
-class TestWriteAtomically:
-    def test_replaces_the_file_in_one_step(self, tmp_path: Path) -> None:
-        path = tmp_path / "a.json"
-        path.write_text("old")
-        with path.open() as reader:
-            write_atomically(path, "new é")
-            assert reader.read() == "old"
-        assert path.read_text(encoding="utf-8") == "new é"
-        assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
-
-    def test_leaves_the_old_one_and_nothing_else_if_it_fails(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        path = tmp_path / "a.json"
-        path.write_text("old")
-
-        def full(*_: Any) -> None:
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(os, "replace", full)
-        with pytest.raises(ConfigurationError, match=r"cannot write .*a\.json: No space left"):
-            write_atomically(path, "new")
-        assert path.read_text() == "old"
-        assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
-
-    def test_can_be_read_by_others_like_any_file(self, tmp_path: Path) -> None:
-        umask = os.umask(0o022)
-        try:
-            path = write_atomically(tmp_path / "a.json", "{}")
-            assert path.stat().st_mode & 0o777 == 0o644
-            path.chmod(0o640)
-            assert write_atomically(path, "[]").stat().st_mode & 0o777 == 0o640
-        finally:
-            os.umask(umask)
-
-    def test_text_that_is_no_unicode_is_escaped(self, tmp_path: Path) -> None:
-        path = write_atomically(tmp_path / "a.json", json.dumps("\ud83d", ensure_ascii=False))
-        assert json.loads(path.read_text(encoding="utf-8")) == "\ud83d"
 
 
 def test_a_result_is_json_able() -> None:

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agl_core.errors import ConfigurationError
+from agl_core.files import write_atomically
+
+
+def test_replaces_the_file_in_one_step(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with path.open() as reader:
+        write_atomically(path, "new é")
+        assert reader.read() == "old"
+    assert path.read_text(encoding="utf-8") == "new é"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_leaves_the_old_one_and_nothing_else_if_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old")
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(ConfigurationError, match=r"cannot write .*a\.json: No space left"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_can_be_read_by_others_like_any_file(tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    try:
+        path = write_atomically(tmp_path / "a.json", "{}")
+        assert path.stat().st_mode & 0o777 == 0o644
+        path.chmod(0o640)
+        assert write_atomically(path, "[]").stat().st_mode & 0o777 == 0o640
+    finally:
+        os.umask(umask)
+
+
+def test_text_that_is_no_unicode_is_escaped(tmp_path: Path) -> None:
+    path = write_atomically(tmp_path / "a.json", json.dumps("\ud83d", ensure_ascii=False))
+    assert json.loads(path.read_text(encoding="utf-8")) == "\ud83d"
