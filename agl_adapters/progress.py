@@ -29,7 +29,7 @@ class Progress(Callback):
     """
 
     def __init__(self, console: Console | None = None, note: str = "") -> None:
-        self._console = console or standard_console()
+        self.console = console or standard_console()
         self.note = note
         self._spinner = Spinner("dots")
         self._reset()
@@ -37,10 +37,10 @@ class Progress(Callback):
     def on_open(self) -> None:
         """Start the clock and, in a terminal, the moving line."""
         self._start = time.monotonic()
-        if self._console.is_terminal:
+        if self.console.is_terminal:
             self._live = Live(
                 get_renderable=self._line,
-                console=self._console,
+                console=self.console,
                 refresh_per_second=8,
                 transient=True,
             )
@@ -50,7 +50,7 @@ class Progress(Callback):
         """Show what is about to run."""
         test = f" and {plan.test} test" if plan.test else ""
         prompts = "1 prompt" if len(plan.initial) == 1 else f"{len(plan.initial)} prompts"
-        self._console.print(
+        self.console.print(
             Text.assemble(
                 (plan.algorithm, "bold"),
                 " on ",
@@ -59,7 +59,7 @@ class Progress(Callback):
                 f"{plan.val} validation{test} tasks; {prompts} to optimize:",
             )
         )
-        self._console.print(prompts_view(plan.initial))
+        self.console.print(prompts_view(plan.initial))
         self._budget = plan.budget.rollouts
 
     def on_rollout(self, rollout: Rollout, cached: bool) -> None:
@@ -115,12 +115,12 @@ class Progress(Callback):
 
     def _say(self, message: str, style: str = "") -> None:
         when = f"{self._elapsed():6.1f} s"
-        if not self._console.is_terminal:
-            self._console.print(Text(f"{when}  {printable(message)}"), soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console.print(Text(f"{when}  {printable(message)}"), soft_wrap=True)
             return
         line = Table.grid(padding=(0, 2))
         line.add_row(Text(when, style="dim", no_wrap=True), Text(printable(message), style=style))
-        self._console.print(line)
+        self.console.print(line)
 
     def _line(self) -> Table:
         """Return the moving line as it is now; called by the thread that redraws it."""

@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agl_core.budgets import StopReason
+from agl_core.budgets import StopReason, Usage
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.result import TrainResult
 from agl_core.statistics import Comparison, Verdict
@@ -22,6 +22,7 @@ __all__ = [
     "printable",
     "prompts_view",
     "rounds_view",
+    "spent_text",
     "standard_console",
     "verdict_view",
 ]
@@ -139,17 +140,18 @@ def verdict_view(result: TrainResult, note: str = "") -> RenderableType:
     stop = _STOPS.get(result.stop_reason, f"The budget's {cap} were used up.")
     if stop:
         lines.append(Text(stop, style="yellow"))
-    spent = result.usage
+    return Group(*lines, spent_text(result.usage))
+
+
+def spent_text(spent: Usage) -> Text:
+    """Say in one line what was spent."""
     tokens = spent.input_tokens + spent.output_tokens
     dollars = f", ${spent.dollars:.2f}" if spent.dollars else ""
-    lines.append(
-        Text(
-            f"Spent: {spent.rollouts} rollouts, {spent.model_calls} model calls, {tokens:,} tokens"
-            f"{dollars}, {spent.seconds:.1f} s",
-            style="dim",
-        )
+    return Text(
+        f"Spent: {spent.rollouts} rollouts, {spent.model_calls} model calls, {tokens:,} tokens"
+        f"{dollars}, {spent.seconds:.1f} s",
+        style="dim",
     )
-    return Group(*lines)
 
 
 def _comparison_text(comparison: Comparison) -> Text:

@@ -9,8 +9,14 @@ import typer
 
 import agl_adapters
 from agl_adapters.cli.demo import run_demo
+from agl_adapters.cli.evaluate import evaluate
 from agl_adapters.cli.failures import ReportingGroup
+from agl_adapters.cli.init import init
+from agl_adapters.cli.optimize import optimize
+from agl_adapters.cli.options import with_groups
 from agl_adapters.cli.programs import Framework
+from agl_adapters.cli.runs import runs
+from agl_adapters.cli.settings import defaults, read_settings
 
 __all__ = ["app"]
 
@@ -33,6 +39,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the traceback of an error.")
     ] = False,
@@ -42,6 +49,13 @@ def options(
     ] = False,
 ) -> None:
     """Optimize the prompts of an agent that already exists."""
+    context.default_map = defaults(*read_settings(Path.cwd()), context.command)
+
+
+app.command()(init)
+app.command()(with_groups(optimize))
+app.command("eval")(with_groups(evaluate))
+app.add_typer(runs, name="runs")
 
 
 @app.command()

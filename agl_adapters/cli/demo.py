@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sys
@@ -22,15 +21,10 @@ from rich.text import Text
 import agl_adapters as agl
 from agl_adapters.agents import WrappedAgent
 from agl_adapters.cli.failures import INTERRUPTED
+from agl_adapters.cli.output import print_json, progress_console, show_result
 from agl_adapters.cli.programs import PROGRAMS, Framework, Program
 from agl_adapters.progress import Progress
-from agl_adapters.terminal import (
-    changes_view,
-    printable,
-    rounds_view,
-    standard_console,
-    verdict_view,
-)
+from agl_adapters.terminal import printable
 from agl_adapters.testing.launch import simulated_model
 from agl_core.errors import ConfigurationError
 
@@ -67,7 +61,7 @@ def run_demo(
     if live and not os.environ.get("OPENAI_API_KEY"):
         raise ConfigurationError("--live uses the real service: set OPENAI_API_KEY")
     store = agl.SQLiteStore(out / "runs.db")  # fails early, if the folder cannot be written
-    console = Console(file=sys.stderr, quiet=True) if as_json else standard_console()
+    console = progress_console(as_json)
     service = nullcontext() if live else simulated_model("room_booking", seed=seed, latency=latency)
     what = "the real service" if live else "a SIMULATED model: no key, no network"
     console.print(Rule(f"agl demo on {what}"))
@@ -85,12 +79,12 @@ def run_demo(
         tasks = {split: rooms.load_tasks(split) for split in ("train", "val", "test")}
         result = _optimize(agent, tasks, Progress(console, note), store, seed, model)
         if not as_json:
-            _show(result, console, note)
+            show_result(result, console, note)
         path = result.save(out / "prompts.json")
         if as_json:
             facts = {"framework": framework, "simulated": not live, "prompts": str(path)}
             summary = {**result.to_json(), **facts}
-            typer.echo(json.dumps(summary))
+            print_json(summary)
         else:
             _show_files(path, result, console)
         if result.stop_reason == "interrupted":
@@ -137,14 +131,6 @@ def _optimize(
         callbacks=[progress],
     )
     return trainer.fit(agent, tasks["train"], tasks["val"], test_dataset=tasks["test"])
-
-
-def _show(result: agl.TrainResult, console: Console, note: str) -> None:
-    console.print(Rule(f"Result ({note})" if note else "Result"))
-    console.print(rounds_view(result, note))
-    console.print(changes_view(result.seed, result.best))
-    console.print()
-    console.print(verdict_view(result, note))
 
 
 def _show_files(path: Path, result: agl.TrainResult, console: Console) -> None:

@@ -38,11 +38,22 @@ class ReportingGroup(TyperGroup):
             if ctx.params.get("verbose"):
                 _say("".join(traceback.format_exception(error)).rstrip())
             elif isinstance(error, AglError):
-                _say(str(error))
+                _say(_brief(str(error)))
             else:
                 _say(f"{type(error).__name__}: {error} (agl --verbose ... shows where)")
             stopped = isinstance(error, BudgetExhaustedError) and error.reason == "interrupted"
             raise typer.Exit(INTERRUPTED if stopped else ERROR) from None
+
+
+def _brief(message: str) -> str:
+    """Shorten a message that ends in the traceback of the user's program to what was raised."""
+    head, separator, traceback_text = message.partition("\nTraceback (most recent call last):\n")
+    if not separator:
+        return message
+    lines = traceback_text.rstrip().split("\n")
+    frames = [number for number, line in enumerate(lines) if line[:1].isspace()]
+    raised = lines[frames[-1] + 1 :] if frames else lines
+    return f"{head} {next(iter(raised), '')} (agl --verbose ... shows the traceback)"
 
 
 def _say(what: str) -> None:

@@ -99,6 +99,10 @@ class Store(Protocol):
         """Write a run's result."""
         ...
 
+    def delete_run(self, name: str) -> None:
+        """Delete a run with all that belongs to it, at once; nothing, if there is none."""
+        ...
+
     def rollout(self, run: str, key: RolloutKey) -> Mapping[str, Any] | None:
         """Return the record of a rollout; None if there is none, or the world failed it."""
         ...
@@ -212,6 +216,23 @@ class SQLiteStore:
     def end_run(self, name: str, result: Mapping[str, Any]) -> None:
         """Write a run's result; see `Store`."""
         self._write("UPDATE runs SET result=? WHERE name=?", json.dumps(result), name)
+
+    def delete_run(self, name: str) -> None:
+        """Delete a run; see `Store`."""
+        with self._errors("write to"), self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for table, column in (
+                    ("rollouts", "run"),
+                    ("calls", "run"),
+                    ("candidates", "run"),
+                    ("runs", "name"),
+                ):
+                    self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (name,))
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
 
     def rollout(self, run: str, key: RolloutKey) -> Mapping[str, Any] | None:
         """Return the record of a finished rollout, or None; see `Store`."""

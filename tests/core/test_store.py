@@ -57,6 +57,19 @@ class TestRuns:
         assert run is not None
         assert run.settings == {"seed": 2}
 
+    def test_one_is_deleted_with_all_that_belongs_to_it_and_no_other(self, store: Store) -> None:
+        for name in ("a", "b"):
+            store.begin_run(name, {"seed": 1})
+            store.add_rollout(name, KEY, record())
+            store.add_call(name, "k", {"text": "t"})
+            store.add_candidate(name, "c", {"round": 0})
+        store.delete_run("a")
+        store.delete_run("nothing")
+        assert [run.name for run in store.runs()] == ["b"]
+        kept = [(len(list(store.rollouts(n))), len(store.calls(n))) for n in ("a", "b")]
+        assert kept == [(0, 0), (1, 1)]
+        assert [len(store.candidates(name)) for name in ("a", "b")] == [0, 1]
+
 
 class TestRollouts:
     def test_come_back_by_their_key(self, store: Store) -> None:

@@ -1,0 +1,115 @@
+"""From options to objects: the agent, the algorithm, the budget."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import agl_adapters as agl
+from agl_adapters.cli.options import AgentOptions, BudgetOptions
+from agl_adapters.references import load_reference
+from agl_core.agents import Agent
+from agl_core.errors import ConfigurationError
+from agl_core.prompts import Resources
+
+__all__ = ["ALGORITHMS", "make_agent", "make_algorithm", "make_budget", "seed_prompts"]
+
+ALGORITHMS = {
+    "apo": "agl_core.algorithms.apo:APO",
+    "published": "agl_core.algorithms.apo:APO.published",
+    "gepa": "agl_core.algorithms.gepa:GEPA",
+    "baseline": "agl_core.algorithms.baseline:Baseline",
+}
+"""By the names that ``--algorithm`` takes; anything else is a reference to one's own."""
+
+
+def make_agent(options: AgentOptions) -> Agent:
+    """Load the program and make an agent of it, unless it is one.
+
+    Raises:
+        ConfigurationError: If a reference cannot be loaded, or they do not fit together.
+        UnknownAgentError: If it is nothing that can be wrapped.
+    """
+    program = load_reference(options.agent, "the program")
+    if isinstance(program, Agent):
+        for name in ("input", "reward"):
+            if getattr(options, name) is not None:
+                raise ConfigurationError(
+                    f"{options.agent} is an agent that gives its own reward: leave out --{name}"
+                )
+        return program
+    if options.reward is None:
+        raise ConfigurationError(
+            f"how is {options.agent} scored? Name a function reward(task, output): "
+            "--reward my_app:score"
+        )
+    make_input = None
+    if options.input is not None:
+        make_input = load_reference(options.input, "--input")
+    return agl.wrap(program, input=make_input, reward=load_reference(options.reward, "--reward"))
+
+
+def seed_prompts(options: AgentOptions) -> Resources:
+    """Return the prompts to start from; none, if the program's own are to be used.
+
+    Raises:
+        ConfigurationError: If the file cannot be used.
+    """
+    return {} if options.prompts is None else agl.load_prompts(options.prompts)
+
+
+def make_budget(options: BudgetOptions) -> agl.Budget:
+    """Make the budget."""
+    return agl.Budget(
+        rollouts=options.budget_rollouts,
+        model_calls=options.budget_model_calls,
+        tokens=options.budget_tokens,
+        dollars=options.budget_dollars,
+        seconds=options.budget_seconds,
+        target=options.target,
+    )
+
+
+def make_algorithm(
+    name: str, settings: Sequence[str], defaults: Mapping[str, Any]
+) -> agl.Algorithm:
+    """Make the algorithm.
+
+    Args:
+        name: One of `ALGORITHMS`, or a reference to an algorithm or what makes one.
+        settings: Its parameters as NAME=VALUE; a value is JSON, or else text.
+        defaults: Parameters that are given if it has them, and the settings lack them.
+
+    Raises:
+        ConfigurationError: If there is no such algorithm or parameter, or a value is out of range.
+    """
+    maker = load_reference(ALGORITHMS.get(name, name), "--algorithm")
+    if isinstance(maker, agl.Algorithm) and not isinstance(maker, type):
+        if settings:
+            raise ConfigurationError(f"{name} is made already: it takes no --set")
+        return maker
+    if not callable(maker):
+        raise ConfigurationError(f"--algorithm {name} is no algorithm and makes none")
+    accepted = inspect.signature(maker).parameters
+    values = {key: value for key, value in defaults.items() if key in accepted}
+    values |= dict(_setting(text) for text in settings)
+    for key in values:
+        if key not in accepted:
+            raise ConfigurationError(
+                f"--set {key}: the algorithm {name} has no such parameter; "
+                f"it has: {', '.join(accepted) or 'none'}"
+            )
+    made: Any = maker(**values)
+    return made
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise ConfigurationError(f"--set {text}: write NAME=VALUE, such as beam_rounds=3")
+    try:
+        return key.strip().replace("-", "_"), json.loads(value)
+    except ValueError:
+        return key.strip().replace("-", "_"), value

@@ -1,0 +1,90 @@
+"""`agl optimize`: better prompts for a program, from tasks."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import typer
+from rich.text import Text
+
+import agl_adapters as agl
+from agl_adapters.cli.assembly import make_agent, make_algorithm, make_budget, seed_prompts
+from agl_adapters.cli.failures import INTERRUPTED
+from agl_adapters.cli.options import (
+    AgentOptions,
+    BudgetOptions,
+    JsonOption,
+    KeepingOptions,
+    RunOptions,
+    SearchOptions,
+    TaskOptions,
+)
+from agl_adapters.cli.output import print_json, progress_console, show_result
+from agl_adapters.progress import Progress
+from agl_adapters.terminal import printable, standard_console
+from agl_core.errors import ConfigurationError
+
+__all__ = ["optimize"]
+
+
+def optimize(
+    program: AgentOptions,
+    tasks: TaskOptions,
+    search: SearchOptions,
+    keeping: KeepingOptions,
+    running: RunOptions,
+    budget: BudgetOptions,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the program's prompts better from tasks, and say whether they got better.
+
+    Example: [bold]agl optimize my_app:graph --train train.jsonl --val val.jsonl
+    --input my_app:to_input --reward my_app:score --budget-rollouts 200[/bold]
+    """
+    if keeping.run is not None and keeping.resume is not None:
+        raise ConfigurationError("--run names a new run, --resume one to go on with: give one")
+    if keeping.out.is_dir() or not keeping.out.absolute().parent.is_dir():
+        raise ConfigurationError(f"the best prompts cannot be written to {keeping.out}")
+    agent = make_agent(program)
+    algorithm = make_algorithm(search.algorithm, search.parameters, {"model": search.model})
+    store = agl.SQLiteStore(keeping.store)
+    trainer = agl.Trainer(
+        algorithm,
+        n_runners=running.runners,
+        timeout=running.timeout,
+        seed=running.seed,
+        initial_resources=seed_prompts(program),
+        budget=make_budget(budget),
+        store=store,
+        run=keeping.resume or keeping.run,
+        accept=search.accept.value,
+        callbacks=[Progress(progress_console(as_json))],
+    )
+    with closing(store):
+        result = trainer.fit(
+            agent,
+            tasks.train,
+            tasks.val,
+            test_dataset=tasks.test,
+            resume=keeping.resume is not None,
+        )
+    result.save(keeping.out)
+    if as_json:
+        print_json({**result.to_json(), "prompts": str(keeping.out)})
+    else:
+        show_result(result, standard_console())
+        _show_files(keeping.out, result)
+    if result.stop_reason == "interrupted":
+        raise typer.Exit(INTERRUPTED)
+
+
+def _show_files(out: Path, result: agl.TrainResult) -> None:
+    console = standard_console()
+    console.print()
+    whose = "the best prompts" if result.improved else "the seed's prompts, for want of better ones"
+    for line in (
+        f"{out}: {whose}",
+        f"{result.store}: the journal (agl report {result.run} --store {result.store})",
+    ):
+        console.print(Text(printable(line)), soft_wrap=True)
