@@ -10,11 +10,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from agl_adapters.terminal import printable, prompts_view, standard_console
+from agl_adapters.terminal import prompts_view, standard_console
 from agl_core.callbacks import Callback
 from agl_core.candidates import Candidate
 from agl_core.plans import Plan
 from agl_core.rollouts import Rollout
+from agl_core.text import printable
 
 __all__ = ["Progress"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections.abc import Iterator, Mapping
 
 from rich.box import ROUNDED, SIMPLE_HEAD
@@ -16,19 +15,16 @@ from agl_core.budgets import StopReason, Usage
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.result import TrainResult
 from agl_core.statistics import Comparison, Verdict
+from agl_core.text import printable
 
 __all__ = [
     "changes_view",
-    "printable",
     "prompts_view",
     "rounds_view",
     "spent_text",
     "standard_console",
     "verdict_view",
 ]
-
-_JOINERS = "\u200c\u200d"
-"""Format characters that belong to the spelling of some languages, and to composed emoji."""
 
 _VERDICTS: Mapping[Verdict, tuple[str, str]] = {
     "improved": ("bold green", "The whole interval is above zero: this is hardly chance."),
@@ -49,22 +45,6 @@ _STOPS: Mapping[StopReason, str] = {
 def standard_console() -> Console:
     """Return the console for ordinary output."""
     return Console(highlight=False)
-
-
-def printable(text: str) -> str:
-    """Return the text with everything replaced that a terminal could take for a command.
-
-    That is control characters apart from newline and tab, what changes the direction of writing,
-    and halves of surrogate pairs, which cannot be written at all.
-    """
-    return "".join(
-        character
-        if character in "\n\t"
-        or character in _JOINERS
-        or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
-        else "\N{REPLACEMENT CHARACTER}"
-        for character in text
-    )
 
 
 def prompts_view(prompts: Mapping[str, PromptTemplate], lines: int = 12) -> RenderableType:

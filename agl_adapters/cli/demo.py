@@ -24,9 +24,9 @@ from agl_adapters.cli.failures import INTERRUPTED
 from agl_adapters.cli.output import print_json, progress_console, show_result
 from agl_adapters.cli.programs import PROGRAMS, Framework, Program
 from agl_adapters.progress import Progress
-from agl_adapters.terminal import printable
 from agl_adapters.testing.launch import simulated_model
 from agl_core.errors import ConfigurationError
+from agl_core.text import printable
 
 __all__ = ["examples_folder", "run_demo"]
 

@@ -20,9 +20,10 @@ from agl_adapters.cli.failures import INTERRUPTED
 from agl_adapters.cli.options import AgentOptions, BudgetOptions, JsonOption, RunOptions
 from agl_adapters.cli.output import print_json, progress_console
 from agl_adapters.progress import Progress
-from agl_adapters.terminal import printable, spent_text, standard_console
+from agl_adapters.terminal import spent_text, standard_console
 from agl_core.datasets import load_dataset
 from agl_core.plans import Plan
+from agl_core.text import printable
 
 __all__ = ["evaluate"]
 

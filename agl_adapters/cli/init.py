@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from agl_adapters.terminal import printable
 from agl_core.errors import ConfigurationError
+from agl_core.text import printable
 
 __all__ = ["FoundProgram", "find_programs", "init"]
 

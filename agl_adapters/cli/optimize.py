@@ -22,8 +22,9 @@ from agl_adapters.cli.options import (
 )
 from agl_adapters.cli.output import print_json, progress_console, show_result
 from agl_adapters.progress import Progress
-from agl_adapters.terminal import printable, standard_console
+from agl_adapters.terminal import standard_console
 from agl_core.errors import ConfigurationError
+from agl_core.text import printable
 
 __all__ = ["optimize"]
 

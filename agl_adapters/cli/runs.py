@@ -16,10 +16,11 @@ from rich.text import Text
 import agl_adapters as agl
 from agl_adapters.cli.options import JsonOption
 from agl_adapters.cli.output import print_json
-from agl_adapters.terminal import changes_view, printable, standard_console
+from agl_adapters.terminal import changes_view, standard_console
 from agl_core.errors import ConfigurationError
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.store import RunRecord
+from agl_core.text import printable
 
 __all__ = ["runs"]
 

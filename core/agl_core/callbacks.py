@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from agl_core.text import printable
+
 if TYPE_CHECKING:
     from agl_core.candidates import Candidate
     from agl_core.plans import Plan
@@ -68,7 +70,7 @@ class Logged(Callback):
 
 
 class Callbacks(Callback):
-    """Several callbacks as one."""
+    """Several callbacks as one. What they are told in words is safe to print."""
 
     def __init__(self, callbacks: tuple[Callback, ...]) -> None:
         self._callbacks = callbacks
@@ -101,12 +103,12 @@ class Callbacks(Callback):
     def on_message(self, message: str) -> None:
         """Tell all."""
         for callback in self._callbacks:
-            callback.on_message(message)
+            callback.on_message(printable(message))
 
     def on_warning(self, message: str) -> None:
         """Tell all."""
         for callback in self._callbacks:
-            callback.on_warning(message)
+            callback.on_warning(printable(message))
 
     def on_close(self) -> None:
         """Tell all."""

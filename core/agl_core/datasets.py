@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from agl_core.errors import DatasetError
+from agl_core.text import cut, printable
 
 __all__ = ["Dataset", "DatasetSource", "Split", "Task", "load_dataset"]
 
 Split = Literal["train", "val", "test"]
 DatasetSource = str | os.PathLike[str] | Iterable[Any]
 """A JSONL file's path, or tasks."""
+
+_NAME_CHARS = 200
+_DEPTH = 100
+"""Tasks are copied for each rollout, which takes Python's own stack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class Task:
         """What the task is called in messages: its own id if it has one, else split and index."""
         data: Any = self.data
         if isinstance(data, Mapping) and isinstance(data.get("id"), str | int):  # pyright: ignore[reportUnknownMemberType]
-            return str(data["id"])
+            return printable(cut(str(data["id"]), _NAME_CHARS))
         return f"{self.split}[{self.index}]"
 
 
@@ -126,7 +131,8 @@ def _read_jsonl(path: Path) -> list[Any]:
             continue
         try:
             items.append(json.loads(line))
-        except (json.JSONDecodeError, RecursionError) as error:
+        # ValueError: no JSON, or an integer of thousands of digits.
+        except (ValueError, RecursionError) as error:
             raise DatasetError(f"{path}, line {number}: not valid JSON: {error}") from error
     return items
 
@@ -136,4 +142,20 @@ def _content_hash(data: Any, where: str) -> str:
         content = json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise DatasetError(f"{where}: a task must be JSON-able: {error}") from error
+    if _is_deeper(data, _DEPTH):
+        raise DatasetError(f"{where}: it is nested more than {_DEPTH} levels deep")
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _is_deeper(data: Any, levels: int) -> bool:
+    layer: list[Any] = [data]
+    for _ in range(levels):
+        layer = [
+            item
+            for value in layer
+            if isinstance(value, Mapping | list | tuple)
+            for item in (value.values() if isinstance(value, Mapping) else value)  # pyright: ignore[reportUnknownMemberType]
+        ]
+        if not layer:
+            return False
+    return True

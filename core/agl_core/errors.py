@@ -16,6 +16,8 @@ AglError
 
 from __future__ import annotations
 
+from agl_core.text import printable
+
 __all__ = [
     "AglError",
     "ConfigurationError",
@@ -33,7 +35,13 @@ __all__ = [
 
 
 class AglError(Exception):
-    """Base of every error that this project raises on purpose."""
+    """Base of every error that this project raises on purpose.
+
+    As text it is safe to print: it may quote tasks, prompts and what models answered.
+    """
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class ConfigurationError(AglError):

@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Iterator, Set
 from types import TracebackType
 
+from agl_core.text import printable
+
 __all__ = ["is_refusal", "is_transient", "retry_after", "traceback_text"]
 
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
@@ -77,15 +79,18 @@ def retry_after(error: BaseException) -> float | None:
 
 
 def traceback_text(error: BaseException, limit: int = 8_000) -> str:
-    """Return the traceback as text, without the machinery's own frames, cut in the middle."""
+    """Return the traceback as text that is safe to print, cut in the middle.
+
+    The machinery's own frames are left out.
+    """
     own = error.__traceback__
     while own is not None and _owner(own) in _MACHINERY:
         own = own.tb_next
     text = "".join(traceback.TracebackException(type(error), error, own, limit=-40).format())
     if len(text) <= limit:
-        return text
+        return printable(text)
     half = limit // 2
-    return f"{text[:half]}\n… ({len(text) - limit} characters left out)\n{text[-half:]}"
+    return printable(f"{text[:half]}\n… ({len(text) - limit} characters left out)\n{text[-half:]}")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -14,6 +14,7 @@ from agl_core.candidates import Candidate
 from agl_core.prompt_files import PromptFile, write_prompt_file
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.statistics import Comparison, Verdict
+from agl_core.text import printable
 
 __all__ = ["CandidateRecord", "TrainResult", "prompt_diff"]
 
@@ -76,7 +77,10 @@ class TrainResult:
         return dict(self.best) != dict(self.seed)
 
     def diff(self) -> str:
-        """Return the change from seed to best as a unified diff, prompt by prompt."""
+        """Return the change from seed to best as a unified diff, prompt by prompt.
+
+        It is safe to print: what a terminal could take for a command is replaced.
+        """
         return prompt_diff(self.seed, self.best)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -90,7 +94,7 @@ class TrainResult:
         )
 
     def report(self) -> str:
-        """Return the result as a few lines of plain text."""
+        """Return the result as a few lines of plain text, safe to print."""
         lines = [
             f"run {self.run}: {self.verdict}, stopped: {self.stop_reason}",
             f"validation: seed {_shown(self.seed_score)}, best {_shown(self.best_score)}",
@@ -104,7 +108,7 @@ class TrainResult:
         )
         if difference := self.diff():
             lines += ["", difference.rstrip("\n")]
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def _scores(self) -> dict[str, float | None]:
         scores = {"seed_validation": self.seed_score, "best_validation": self.best_score}
@@ -162,7 +166,7 @@ def prompt_diff(before: Mapping[str, PromptTemplate], after: Mapping[str, Prompt
             old.splitlines(), new.splitlines(), f"{name} (seed)", f"{name} (best)", lineterm=""
         )
         parts.extend(lines)
-    return "\n".join(parts) + "\n" if parts else ""
+    return printable("\n".join(parts) + "\n") if parts else ""
 
 
 def _shown(score: float | None) -> str:

@@ -9,7 +9,6 @@ from rich.console import Console, RenderableType
 
 from agl_adapters.terminal import (
     changes_view,
-    printable,
     prompts_view,
     rounds_view,
     verdict_view,
@@ -50,20 +49,6 @@ def moves(text: str) -> list[str]:
 
 
 # hostile text
-
-
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_a_terminal_takes_no_commands_from_text(text: str) -> None:
-    cleaned = printable(f"a{text}b")
-    assert moves(cleaned) == []
-    assert cleaned.startswith("a\N{REPLACEMENT CHARACTER}")
-    assert cleaned.endswith("b")
-    cleaned.encode()
-
-
-def test_honest_text_stays_as_it_is() -> None:
-    text = "line\n\ttab, Größe, 日本語, नमस्ते, क्\u200cष, 👩\u200d💻, ∞ {x} [bold] :smile:"
-    assert printable(text) == text
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)

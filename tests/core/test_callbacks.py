@@ -37,3 +37,11 @@ def test_every_event_is_told_to_all_in_order() -> None:
 def test_by_itself_a_callback_does_nothing() -> None:
     for event in EVENTS:
         assert getattr(Callback(), event)(*arguments(event)) is None
+
+
+def test_words_are_made_safe_to_print() -> None:
+    told: list[Any] = []
+    both = Callbacks((Recorder("one", told),))
+    both.on_message("a\x1b[2J")
+    both.on_warning("b\x9b31m")
+    assert told == [("one", "on_message", ("a\ufffd[2J",)), ("one", "on_warning", ("b\ufffd31m",))]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,10 @@ class TestTasks:
     def test_are_called_by_their_id_or_place(self) -> None:
         names = [task.name for task in load_dataset([{"id": "x1"}, {"id": 7}, {"id": []}], "val")]
         assert names == ["x1", "7", "val[2]"]
+
+    def test_what_they_are_called_is_short_and_safe_to_print(self) -> None:
+        names = [t.name for t in load_dataset([{"id": "\x1b[2Ja"}, {"id": "b" * 999}], "val")]
+        assert names == ["\ufffd[2Ja", "b" * 200 + "… (999 characters in all)"]
 
     def test_equal_tasks_have_keys_of_their_own(self) -> None:
         dataset = load_dataset([{"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 2}], "val")
@@ -130,6 +135,10 @@ class TestJSONL:
         with pytest.raises(DatasetError, match="Is a directory"):
             load_dataset(tmp_path, "val")
 
+    def test_a_number_that_is_too_long_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(DatasetError, match="line 2: not valid JSON"):
+            load_dataset(write(tmp_path / "tasks.jsonl", "1\n" + "9" * 5_000), "val")
+
     @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
     def test_any_file_is_read_or_refused(
         self, tmp_path_factory: pytest.TempPathFactory, content: bytes
@@ -142,3 +151,15 @@ class TestJSONL:
 def test_a_number_that_is_none_keeps_its_key() -> None:
     one, two = (load_dataset([{"x": math.nan}], "val")[0].key for _ in range(2))
     assert one == two
+
+
+def test_a_task_that_is_nested_too_deeply_is_refused_before_it_is_copied() -> None:
+    def nested(levels: int) -> Any:
+        data: Any = "x"
+        for _ in range(levels):
+            data = {"a": [data]}
+        return data
+
+    copy.deepcopy(load_dataset([nested(49)], "val")[0].data)
+    with pytest.raises(DatasetError, match="the val dataset, task 1: it is nested more than 100"):
+        load_dataset([1, nested(50)], "val")

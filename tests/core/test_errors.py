@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import traceback
 
 import pytest
 
@@ -29,3 +30,11 @@ def test_the_tree_is_drawn_as_it_is(kind: type[AglError]) -> None:
         if (match := re.search(r"\w*Error\b", line)) and match.start() < depth
     ]
     assert (parents[0] if parents else "Exception") == kind.__bases__[0].__name__
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_all_are_safe_to_print(kind: type[AglError]) -> None:
+    """They quote tasks and what models answered, and Python prints them when nobody catches."""
+    error = kind("bad answer: \x1b[2J\x9b31m\u202e, line\n\ttwo")
+    assert str(error) == "bad answer: \ufffd[2J\ufffd31m\ufffd, line\n\ttwo"
+    assert "\x1b" not in "".join(traceback.format_exception(error))

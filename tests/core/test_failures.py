@@ -180,3 +180,10 @@ class TestTraceback:
                 raise RuntimeError
 
         assert "Unshowable" in traceback_text(Unshowable())
+
+
+def test_a_traceback_is_safe_to_print() -> None:
+    for text in ("\x1b[2J", "\x1b[2J" + "a" * 50_000):
+        shown = traceback_text(ValueError(text))
+        assert "\ufffd[2J" in shown
+        assert "\x1b" not in shown

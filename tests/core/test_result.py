@@ -77,6 +77,15 @@ class TestReport:
         ]
 
 
+def test_no_text_of_a_prompt_or_run_moves_a_terminal() -> None:
+    """The report and the diff are printed as they are."""
+    hostile = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\u202e"
+    result = make(run=hostile, best={f"a{hostile}": PromptTemplate(f"Be {hostile}.", "literal")})
+    for text in (result.report(), result.diff()):
+        assert "\N{REPLACEMENT CHARACTER}[2J" in text
+        assert not any(character in text for character in "\x1b\x07\x9b\r\u202e")
+
+
 class TestSave:
     def test_writes_the_prompts_with_what_they_replace(self, tmp_path: Path) -> None:
         file = read_prompt_file(make().save(tmp_path / "new" / "prompts.json"))

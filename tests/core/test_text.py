@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agl_core.text import cut, printable
+
+HOSTILE = {
+    "clear screen": "\x1b[2J\x1b[H",
+    "title": "\x1b]0;owned\x07",
+    "link": "\x1b]8;;http://x\x1b\\click\x1b]8;;\x1b\\",
+    "eight-bit control": "\x9b31m",
+    "bell, backspace, carriage return": "\x07\x08\rhidden",
+    "vertical tab, form feed, delete": "\x0b\x0c\x7f",
+    "right to left": "\u202eevil\u202c \u2066x\u2069",
+    "invisible": "\u200b\ufeff\u00ad",
+    "tag characters": "\U000e0041\U000e0042",
+    "half a pair": "\ud83d",
+}
+
+
+def moves(text: str) -> list[str]:
+    """The characters of a text that a terminal could take for a command."""
+    return [
+        c
+        for c in text
+        if c not in "\n\t\u200c\u200d" and unicodedata.category(c) in ("Cc", "Cf", "Cs")
+    ]
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_terminal_takes_no_commands_from_text(text: str) -> None:
+    cleaned = printable(f"a{text}b")
+    assert moves(cleaned) == []
+    assert cleaned.startswith("a\N{REPLACEMENT CHARACTER}")
+    assert cleaned.endswith("b")
+    cleaned.encode()
+
+
+def test_honest_text_stays_as_it_is() -> None:
+    text = "line\n\ttab, Größe, 日本語, नमस्ते, क्\u200cष, 👩\u200d💻, ∞ {x} [bold] :smile:"
+    assert printable(text) == text
+
+
+@given(st.text(st.characters()))
+def test_whatever_it_is_it_moves_nothing_and_can_be_written(text: str) -> None:
+    cleaned = printable(text)
+    assert moves(cleaned) == []
+    assert len(cleaned) == len(text)
+    assert printable(cleaned) == cleaned
+    cleaned.encode()
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    assert cut("x" * 10, 10) == "x" * 10
+    assert cut("x" * 11, 10) == "x" * 10 + "… (11 characters in all)"
