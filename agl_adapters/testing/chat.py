@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agl_adapters.testing.calls import Call, Message, Tool, ToolCall
-from agl_adapters.testing.wire import SIMULATED, Answer, encode, plain_text, words
+from agl_adapters.testing.wire import Answer, encode, plain_text, words
+from agl_core.simulation import SIMULATED
 
 __all__ = ["ChatCompletions"]
 
@@ -99,7 +100,7 @@ def _tool(function: Mapping[str, Any]) -> Tool:
 
 def _base(call: Call, answer: Answer) -> dict[str, Any]:
     return {
-        "id": f"chatcmpl-{answer.id}",
+        "id": f"chatcmpl-{SIMULATED}-{answer.id}",
         "created": answer.created,
         "model": call.model,
         "system_fingerprint": SIMULATED,
@@ -109,7 +110,7 @@ def _base(call: Call, answer: Answer) -> dict[str, Any]:
 def _tool_calls(answer: Answer) -> list[dict[str, Any]]:
     return [
         {
-            "id": f"call_{answer.id[:20]}{index:02}",
+            "id": f"call_{SIMULATED}_{answer.id[:20]}{index:02}",
             "type": "function",
             "function": {"name": made.name, "arguments": made.arguments},
         }

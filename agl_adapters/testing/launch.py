@@ -17,11 +17,11 @@ from urllib.request import ProxyHandler, Request, build_opener
 from agl_adapters.testing.faults import Fault, faults_to_json
 from agl_adapters.testing.scenario import load_scenario
 from agl_core.errors import AglError, ConfigurationError, MissingDependencyError
+from agl_core.simulation import SIMULATED
 
 __all__ = ["SeenRequest", "SimulatedModel", "serve", "simulated_model"]
 
 HOST = "127.0.0.1"
-KEY = "simulated"
 PROXY_VARIABLES = (
     "HTTP_PROXY",
     "HTTPS_PROXY",
@@ -125,7 +125,7 @@ class SimulatedModel:
         Where the environment names a proxy, `NO_PROXY` is widened: no proxy reaches this machine's
         loopback.
         """
-        variables = {"OPENAI_BASE_URL": self.base_url, "OPENAI_API_KEY": KEY}
+        variables = {"OPENAI_BASE_URL": self.base_url, "OPENAI_API_KEY": SIMULATED}
         if any(os.environ.get(name) for name in PROXY_VARIABLES):
             direct = ",".join(filter(None, (os.environ.get("NO_PROXY"), HOST)))
             variables |= {"NO_PROXY": direct, "no_proxy": direct}

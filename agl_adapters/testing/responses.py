@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agl_adapters.testing.calls import Call, Message, Tool, ToolCall
-from agl_adapters.testing.wire import SIMULATED, Answer, encode, plain_text, words
+from agl_adapters.testing.wire import Answer, encode, plain_text, words
+from agl_core.simulation import SIMULATED
 
 __all__ = ["Responses"]
 
@@ -116,7 +117,7 @@ def _output(answer: Answer) -> list[dict[str, Any]]:
             "id": f"fc_{answer.id[:20]}{index:02}",
             "type": "function_call",
             "status": "completed",
-            "call_id": f"call_{answer.id[:20]}{index:02}",
+            "call_id": f"call_{SIMULATED}_{answer.id[:20]}{index:02}",
             "name": made.name,
             "arguments": made.arguments,
         }
@@ -131,7 +132,7 @@ def _output(answer: Answer) -> list[dict[str, Any]]:
 
 def _response(call: Call, answer: Answer, output: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "id": f"resp_{answer.id}",
+        "id": f"resp_{SIMULATED}_{answer.id}",
         "object": "response",
         "created_at": answer.created,
         "status": "completed",

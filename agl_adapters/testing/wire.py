@@ -14,7 +14,6 @@ from agl_adapters.testing.schema import fill
 __all__ = ["Answer", "Wire", "encode", "finish", "plain_text", "words"]
 
 CHARACTERS_PER_TOKEN = 4
-SIMULATED = "simulated"
 WORD = re.compile(r"\S+\s*|\s+")
 
 

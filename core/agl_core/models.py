@@ -32,6 +32,8 @@ class Completion:
 
     text: str
     usage: ModelUsage
+    id: str = ""
+    """The service's id of the answer, if it gave one."""
 
 
 class ModelClient(Protocol):
@@ -154,7 +156,7 @@ class OpenAIClient:
             if spent is None
             else ModelUsage(1, spent.prompt_tokens, spent.completion_tokens)
         )
-        return Completion(text or "", usage)
+        return Completion(text or "", usage, str(getattr(response, "id", None) or ""))
 
     async def close(self) -> None:
         """Close the connections of a client of our own."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from agl_core.budgets import Budget
 from agl_core.prompts import Resources
@@ -20,6 +21,9 @@ class Plan:
     algorithm: str
     initial: Resources
     """The seed's prompts."""
+    own: Resources
+    """The program's own prompt of each slot, as far as it is known. What a candidate has in common
+    with it is not bound: `RolloutKey.candidate` is the fingerprint of the rest."""
     train: int
     """Number of training tasks."""
     val: int
@@ -28,3 +32,20 @@ class Plan:
     budget: Budget
     store: str
     """Where the run is kept."""
+    simulated: bool
+    """Whether the environment names the simulated model."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON form that is kept in the store."""
+        return {
+            "agent": self.agent,
+            "algorithm": self.algorithm,
+            "initial": {name: prompt.to_json() for name, prompt in self.initial.items()},
+            "own": {name: prompt.to_json() for name, prompt in self.own.items()},
+            "train": self.train,
+            "val": self.val,
+            "test": self.test,
+            "n_runners": self.n_runners,
+            "budget": asdict(self.budget),
+            "simulated": self.simulated,
+        }

@@ -239,6 +239,7 @@ class Session:
                 "key": key,
                 "text": completion.text,
                 "usage": completion.usage.to_json(),
+                "response_id": completion.id,
             }
             store.add_call(run, digest, record)
         self._callback.on_call(model, False)

@@ -12,36 +12,17 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from agl_core.datasets import Task
 from agl_core.errors import StoreError
+from agl_core.store_schema import prepare
 
-__all__ = ["MemoryStore", "RolloutKey", "RunRecord", "SQLiteStore", "Store"]
-
-SCHEMA_VERSION = 1
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    name TEXT PRIMARY KEY, created REAL NOT NULL, settings TEXT NOT NULL, result TEXT
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS rollouts (
-    run TEXT NOT NULL, candidate TEXT NOT NULL, split TEXT NOT NULL, task TEXT NOT NULL,
-    repeat TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, score REAL, record TEXT NOT NULL,
-    PRIMARY KEY (run, candidate, split, task, repeat)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS calls (
-    run TEXT NOT NULL, key TEXT NOT NULL, at REAL NOT NULL, record TEXT NOT NULL,
-    PRIMARY KEY (run, key)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS candidates (
-    run TEXT NOT NULL, id TEXT NOT NULL, at REAL NOT NULL, record TEXT NOT NULL,
-    PRIMARY KEY (run, id)
-) WITHOUT ROWID;
-"""
+__all__ = ["Activity", "MemoryStore", "RolloutKey", "RunRecord", "SQLiteStore", "Store"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +53,21 @@ class RunRecord:
     """What must be the same when the run is resumed."""
     result: Mapping[str, Any] | None
     """The result, once the run has ended."""
+    plan: Mapping[str, Any] | None = None
+    """What is run, once the prompts are known; see `Plan.to_json`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """How far a run has come. Cheap to ask for: it tells whether there is anything new to read."""
+
+    rollouts: int
+    calls: int
+    candidates: int
+    latest: float
+    """When anything was last written, in seconds since the epoch; 0.0 if nothing was."""
+    ended: bool
+    """Whether the run has a result."""
 
 
 class Store(Protocol):
@@ -95,12 +91,28 @@ class Store(Protocol):
         """Create a run, anew if it holds no rollout yet; else it is left as it is."""
         ...
 
+    def plan_run(self, name: str, plan: Mapping[str, Any]) -> None:
+        """Write what is run, replacing an earlier plan; see `Plan.to_json`."""
+        ...
+
     def end_run(self, name: str, result: Mapping[str, Any]) -> None:
         """Write a run's result."""
         ...
 
     def delete_run(self, name: str) -> None:
         """Delete a run with all that belongs to it, at once; nothing, if there is none."""
+        ...
+
+    def set_tasks(self, run: str, tasks: Iterable[Task]) -> None:
+        """Write the tasks of a run's datasets, replacing those of an earlier start."""
+        ...
+
+    def tasks(self, run: str) -> list[Task]:
+        """Return the tasks of a run's datasets, each split in its order."""
+        ...
+
+    def activity(self, run: str) -> Activity:
+        """Return how far a run has come."""
         ...
 
     def rollout(self, run: str, key: RolloutKey) -> Mapping[str, Any] | None:
@@ -111,8 +123,15 @@ class Store(Protocol):
         """Write a rollout, replacing one of the same key."""
         ...
 
-    def rollouts(self, run: str) -> Iterator[tuple[RolloutKey, Mapping[str, Any]]]:
-        """Iterate over all rollouts of a run, in order of time."""
+    def rollouts(
+        self, run: str, since: float = 0.0
+    ) -> Iterator[tuple[RolloutKey, Mapping[str, Any]]]:
+        """Iterate over the rollouts of a run, in order of time.
+
+        Args:
+            run: The run.
+            since: Only those that were written at this time, in seconds since the epoch, or later.
+        """
         ...
 
     def call(self, run: str, key: str) -> Mapping[str, Any] | None:
@@ -165,41 +184,19 @@ class SQLiteStore:
                 self.location, timeout=30.0, isolation_level=None, check_same_thread=False
             )
             try:
-                self._prepare()
+                prepare(self._db, self.location)
             except BaseException:
                 self._db.close()
                 raise
 
-    def _prepare(self) -> None:
-        """Create the tables in a new file; refuse one that is not ours."""
-        # In one transaction: another process may be opening the same new file.
-        self._db.execute("BEGIN IMMEDIATE")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"the store {self.location} was written by a newer version of agl-adapters "
-                f"(schema {version}, this one knows {SCHEMA_VERSION}); upgrade the package"
-            )
-        if not version:
-            if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                raise StoreError(
-                    f"{self.location} is a database of another program; choose another file"
-                )
-            for statement in _SCHEMA.split(";"):
-                self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        self._db.execute("COMMIT")
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-
     def run(self, name: str) -> RunRecord | None:
         """Return a run, or None; see `Store`."""
-        rows = self._read("SELECT name, created, settings, result FROM runs WHERE name=?", name)
+        rows = self._read(f"SELECT {_RUN} FROM runs WHERE name=?", name)
         return _run_record(rows[0]) if rows else None
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, oldest first; see `Store`."""
-        rows = self._read("SELECT name, created, settings, result FROM runs ORDER BY created, name")
+        rows = self._read(f"SELECT {_RUN} FROM runs ORDER BY created, name")
         return [_run_record(row) for row in rows]
 
     def begin_run(self, name: str, settings: Mapping[str, Any]) -> None:
@@ -213,26 +210,46 @@ class SQLiteStore:
             json.dumps(settings),
         )
 
+    def plan_run(self, name: str, plan: Mapping[str, Any]) -> None:
+        """Write what is run; see `Store`."""
+        self._write("UPDATE runs SET plan=? WHERE name=?", json.dumps(plan), name)
+
     def end_run(self, name: str, result: Mapping[str, Any]) -> None:
         """Write a run's result; see `Store`."""
         self._write("UPDATE runs SET result=? WHERE name=?", json.dumps(result), name)
 
     def delete_run(self, name: str) -> None:
         """Delete a run; see `Store`."""
-        with self._errors("write to"), self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                for table, column in (
-                    ("rollouts", "run"),
-                    ("calls", "run"),
-                    ("candidates", "run"),
-                    ("runs", "name"),
-                ):
-                    self._db.execute(f"DELETE FROM {table} WHERE {column}=?", (name,))
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+        with self._transaction():
+            for table in ("rollouts", "calls", "candidates", "tasks"):
+                self._db.execute(f"DELETE FROM {table} WHERE run=?", (name,))
+            self._db.execute("DELETE FROM runs WHERE name=?", (name,))
+
+    def set_tasks(self, run: str, tasks: Iterable[Task]) -> None:
+        """Write the tasks of a run; see `Store`."""
+        rows = [(run, t.split, t.index, t.key, json.dumps(t.data)) for t in tasks]
+        with self._transaction():
+            self._db.execute("DELETE FROM tasks WHERE run=?", (run,))
+            self._db.executemany("INSERT INTO tasks VALUES (?, ?, ?, ?, ?)", rows)
+
+    def tasks(self, run: str) -> list[Task]:
+        """Return the tasks of a run; see `Store`."""
+        rows = self._read(
+            "SELECT key, split, position, data FROM tasks WHERE run=? ORDER BY split, position", run
+        )
+        return [Task(key, split, index, json.loads(data)) for key, split, index, data in rows]
+
+    def activity(self, run: str) -> Activity:
+        """Return how far a run has come; see `Store`."""
+        counts: list[int] = []
+        latest = 0.0
+        for table in ("rollouts", "calls", "candidates"):
+            statement = f"SELECT count(*), coalesce(max(at), 0.0) FROM {table} WHERE run=?"
+            ((count, last),) = self._read(statement, run)
+            counts.append(count)
+            latest = max(latest, last)
+        ended = self._read("SELECT 1 FROM runs WHERE name=? AND result IS NOT NULL", run)
+        return Activity(*counts, latest=latest, ended=bool(ended))
 
     def rollout(self, run: str, key: RolloutKey) -> Mapping[str, Any] | None:
         """Return the record of a finished rollout, or None; see `Store`."""
@@ -262,10 +279,14 @@ class SQLiteStore:
             json.dumps(record, separators=(",", ":")),
         )
 
-    def rollouts(self, run: str) -> Iterator[tuple[RolloutKey, Mapping[str, Any]]]:
+    def rollouts(
+        self, run: str, since: float = 0.0
+    ) -> Iterator[tuple[RolloutKey, Mapping[str, Any]]]:
         """Iterate over a run's rollouts; see `Store`."""
         keys = self._read(
-            "SELECT candidate, split, task, repeat FROM rollouts WHERE run=? ORDER BY at", run
+            "SELECT candidate, split, task, repeat FROM rollouts WHERE run=? AND at>=? ORDER BY at",
+            run,
+            since,
         )
         for row in keys:
             key = RolloutKey(*row)
@@ -328,6 +349,18 @@ class SQLiteStore:
             self._db.execute(statement, values)
 
     @contextmanager
+    def _transaction(self) -> Generator[None]:
+        """Write all of the block or nothing of it."""
+        with self._errors("write to"), self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    @contextmanager
     def _errors(self, action: str) -> Generator[None]:
         try:
             yield
@@ -343,8 +376,15 @@ class MemoryStore(SQLiteStore):
         super().__init__(":memory:")
 
 
+_RUN = "name, created, settings, result, plan"
+
+
 def _run_record(row: tuple[Any, ...]) -> RunRecord:
-    name, created, settings, result = row
+    name, created, settings, result, plan = row
     return RunRecord(
-        name, created, json.loads(settings), None if result is None else json.loads(result)
+        name,
+        created,
+        json.loads(settings),
+        None if result is None else json.loads(result),
+        None if plan is None else json.loads(plan),
     )

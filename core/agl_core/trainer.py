@@ -30,6 +30,7 @@ from agl_core.runners import RolloutRunner
 from agl_core.runs import begin_or_resume, new_run_name
 from agl_core.selection import Acceptance, conclude
 from agl_core.session import Journal, Session
+from agl_core.simulation import is_simulated_environment
 from agl_core.store import MemoryStore, SQLiteStore, Store
 from agl_core.tracing import Tracing
 
@@ -295,20 +296,22 @@ class Trainer:
                 callback=self._callback,
                 seed=self._seed,
             )
-            self._callback.on_start(
-                Plan(
-                    run=name,
-                    agent=agent.name,
-                    algorithm=self._algorithm.name,
-                    initial=initial,
-                    train=len(train),
-                    val=len(val),
-                    test=0 if test is None else len(test),
-                    n_runners=self._n_runners,
-                    budget=self._budget,
-                    store=self._store.location,
-                )
+            plan = Plan(
+                run=name,
+                agent=agent.name,
+                algorithm=self._algorithm.name,
+                initial=initial,
+                own=session.own_prompts,
+                train=len(train),
+                val=len(val),
+                test=0 if test is None else len(test),
+                n_runners=self._n_runners,
+                budget=self._budget,
+                store=self._store.location,
+                simulated=is_simulated_environment(),
             )
+            self._store.plan_run(name, plan.to_json())
+            self._callback.on_start(plan)
             yield session
 
     def _model_client(self) -> ModelClient | None:
@@ -321,7 +324,7 @@ class Trainer:
     def _named_run(
         self, agent: Agent, train: Dataset, val: Dataset, test: Dataset | None, resume: bool
     ) -> str:
-        """Find or create the run in the store; return its name."""
+        """Find or create the run in the store, with its tasks; return its name."""
         settings = {
             "agent": agent.name,
             "algorithm": {"name": self._algorithm.name, **self._algorithm.settings()},
@@ -332,7 +335,9 @@ class Trainer:
             "seed": self._seed,
             "failure_reward": self._failure_reward,
         }
-        return begin_or_resume(self._store, self._run, settings, resume)
+        name = begin_or_resume(self._store, self._run, settings, resume)
+        self._store.set_tasks(name, [*train, *val, *(test or ())])
+        return name
 
 
 def _checked_agent(agent: Any) -> Agent:

@@ -5,14 +5,17 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agl_core.datasets import load_dataset
 from agl_core.errors import StoreError
-from agl_core.store import SCHEMA_VERSION, MemoryStore, RolloutKey, SQLiteStore, Store
+from agl_core.store import Activity, MemoryStore, RolloutKey, SQLiteStore, Store
+from agl_core.store_schema import SCHEMA_VERSION
 
 KEY = RolloutKey("c1", "val", "k1")
 
@@ -63,12 +66,46 @@ class TestRuns:
             store.add_rollout(name, KEY, record())
             store.add_call(name, "k", {"text": "t"})
             store.add_candidate(name, "c", {"round": 0})
+            store.set_tasks(name, load_dataset([1], "val"))
         store.delete_run("a")
         store.delete_run("nothing")
         assert [run.name for run in store.runs()] == ["b"]
         kept = [(len(list(store.rollouts(n))), len(store.calls(n))) for n in ("a", "b")]
         assert kept == [(0, 0), (1, 1)]
         assert [len(store.candidates(name)) for name in ("a", "b")] == [0, 1]
+        assert [len(store.tasks(name)) for name in ("a", "b")] == [0, 1]
+
+    def test_have_a_plan_once_it_is_known(self, store: Store) -> None:
+        store.begin_run("a", {})
+        store.plan_run("a", {"val": 3})
+        run = store.run("a")
+        assert run is not None
+        assert run.plan == {"val": 3}
+        store.begin_run("b", {})
+        assert [run.plan for run in store.runs()] == [{"val": 3}, None]
+
+    def test_have_tasks_which_a_new_start_replaces(self, store: Store) -> None:
+        store.set_tasks("a", load_dataset([1, 2, 3], "val"))
+        val, test = load_dataset([{"q": "é"}, 2, 2], "val"), load_dataset([0], "test")
+        store.set_tasks("a", [*val, *test])
+        store.set_tasks("b", load_dataset([9], "val"))
+        assert store.tasks("a") == [*test, *val]
+
+    def test_tell_how_far_they_have_come(self, store: Store) -> None:
+        assert store.activity("a") == Activity(0, 0, 0, 0.0, False)
+        store.begin_run("a", {})
+        started = time.time()
+        store.add_rollout("a", KEY, record())
+        store.add_call("a", "k", {})
+        store.add_candidate("a", "c1", {})
+        store.add_candidate("a", "c2", {})
+        store.add_rollout("b", KEY, record())
+        activity = store.activity("a")
+        assert (activity.rollouts, activity.calls, activity.candidates) == (1, 1, 2)
+        assert started <= activity.latest <= time.time()
+        assert not activity.ended
+        store.end_run("a", {})
+        assert store.activity("a").ended
 
 
 class TestRollouts:
@@ -83,6 +120,16 @@ class TestRollouts:
             ("a", RolloutKey("c1", "val", "k1", "1")),
         ):
             assert store.rollout(run, other) is None
+
+    def test_can_be_read_from_a_time_on(self, store: Store) -> None:
+        store.add_rollout("a", KEY, record())
+        later = RolloutKey("c2", "val", "k1")
+        since = store.activity("a").latest
+        store.add_rollout("a", later, record())
+        assert [key for key, _ in store.rollouts("a")] == [KEY, later]
+        assert [key for key, _ in store.rollouts("a", since)] == [KEY, later]
+        assert [key for key, _ in store.rollouts("a", store.activity("a").latest)] == [later]
+        assert list(store.rollouts("a", time.time() + 1)) == []
 
     def test_that_the_world_failed_are_no_answer_and_are_replaced(self, store: Store) -> None:
         store.add_rollout("a", KEY, record("unavailable", None))
@@ -185,13 +232,40 @@ class TestFile:
         assert all(store.call("a", f"{p}-{i}") == {"i": i} for p in range(3) for i in range(100))
         store.close()
 
+    def test_of_the_version_before_is_brought_up_to_date(self, tmp_path: Path) -> None:
+        path = tmp_path / "runs.db"
+        older = sqlite3.connect(path)
+        older.executescript(
+            """
+            CREATE TABLE runs (
+                name TEXT PRIMARY KEY, created REAL NOT NULL, settings TEXT NOT NULL, result TEXT
+            ) WITHOUT ROWID;
+            CREATE TABLE rollouts (
+                run TEXT NOT NULL, candidate TEXT NOT NULL, split TEXT NOT NULL, task TEXT NOT NULL,
+                repeat TEXT NOT NULL, at REAL NOT NULL, status TEXT NOT NULL, score REAL,
+                record TEXT NOT NULL, PRIMARY KEY (run, candidate, split, task, repeat)
+            ) WITHOUT ROWID;
+            INSERT INTO runs VALUES ('a', 1.0, '{"seed": 1}', NULL);
+            PRAGMA user_version=1;
+            """
+        )
+        older.close()
+        for plan in (None, {"val": 1}):
+            store = SQLiteStore(path)
+            run = store.run("a")
+            assert run is not None
+            assert (run.settings, run.plan) == ({"seed": 1}, plan)
+            store.plan_run("a", {"val": 1})
+            store.set_tasks("a", load_dataset([1], "val"))
+            store.close()
+
     def test_of_a_newer_version_is_refused_and_left_alone(self, tmp_path: Path) -> None:
         path = tmp_path / "runs.db"
         SQLiteStore(path).close()
         newer = sqlite3.connect(path)
         newer.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
         newer.close()
-        with pytest.raises(StoreError, match=r"newer version .*schema 2.*upgrade"):
+        with pytest.raises(StoreError, match=r"newer version .*schema 3.*upgrade"):
             SQLiteStore(path)
 
     def test_of_another_program_is_refused_and_left_alone(self, tmp_path: Path) -> None:

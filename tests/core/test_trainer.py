@@ -137,6 +137,37 @@ class TestFit:
         store.close()
         trainer.store.close()
 
+    def test_what_is_run_is_in_the_store_before_there_is_a_result(self) -> None:
+        store = MemoryStore()
+        seen: list[Any] = []
+
+        @algorithm
+        async def look(session: Any) -> None:
+            run = store.run("r")
+            assert run is not None
+            seen.append((run.plan, run.result))
+
+        Trainer(look, initial_resources=SEED, store=store, run="r", n_runners=3).fit(
+            hearing, TRAIN[:2], VAL[:1], test_dataset=TEST[:1]
+        )
+        ((plan, result),) = seen
+        assert result is None
+        assert {name: plan[name] for name in ("agent", "train", "val", "test", "n_runners")} == {
+            "agent": "hearing",
+            "train": 2,
+            "val": 1,
+            "test": 1,
+            "n_runners": 3,
+        }
+        assert plan["initial"]["prompt_template"]["template"] == SEED["prompt_template"]
+        assert (plan["own"], plan["simulated"]) == ({}, False)
+        assert [(task.split, task.data) for task in store.tasks("r")] == [
+            ("test", 200),
+            ("train", 0),
+            ("train", 1),
+            ("val", 100),
+        ]
+
     def test_tells_who_watches(self) -> None:
         told: list[str] = []
 
