@@ -90,6 +90,7 @@ class WrappedAgent:
         task = context.task
         with bound(context.apart()):
             given = _finished(self._input(task), "input")
+        context.note_input(given)
         output = self._target.run(given)
         with bound(context.apart()):
             reward = _finished(self._reward(task, output), "reward")
@@ -99,6 +100,7 @@ class WrappedAgent:
         task = context.task
         with bound(context.apart()):
             given = await _awaited(self._input(task))
+        context.note_input(given)
         output = await self._target.run(given)
         with bound(context.apart()):
             reward = await _awaited(self._reward(task, output))

@@ -8,11 +8,25 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+from agl_adapters.places import user_place
 from agl_core.binding import current_binding
 from agl_core.prompts import PromptTemplate
+from agl_core.provenance import Rendered
+from agl_core.slots import Role, is_user_message
 
-__all__ = ["active", "call_site", "inject", "model_call", "module_name", "slot_name"]
+__all__ = [
+    "active",
+    "call_site",
+    "inject",
+    "is_prompt",
+    "model_call",
+    "module_name",
+    "numbered",
+    "slot_name",
+    "takes_user_messages",
+]
 
 _in_model_call: ContextVar[bool] = ContextVar("agl_in_model_call", default=False)
 
@@ -44,11 +58,35 @@ def slot_name(framework: str, path: str, role: str = "system") -> str:
     return f"{framework}:{path}#{role}"
 
 
+def numbered(role: str, number: int) -> str:
+    """Return the role part of a slot's name: of several messages of a role, which one, from 1."""
+    return role if number == 1 else f"{role}.{number}"
+
+
+def takes_user_messages() -> bool:
+    """Tell whether a hook is to pass user messages through slots as well.
+
+    They are named ``...#user``, ``...#user.2``, as they stand in the call. Where this is false they
+    are none of a hook's business.
+    """
+    binding = current_binding()
+    return binding is not None and binding.takes_user_messages
+
+
+def is_prompt(slot: str) -> bool:
+    """Tell whether what is sent in a slot is a prompt: of user messages, few are."""
+    binding = current_binding()
+    return not is_user_message(slot) or (binding is not None and binding.knows(slot))
+
+
 def inject(
     slot: str,
     original: str,
     template: PromptTemplate | None = None,
-    values: Mapping[str, str] | None = None,
+    values: Mapping[str, Any] | None = None,
+    *,
+    role: Role = "system",
+    place: str = "",
 ) -> str:
     """Return the text to send where the program would send `original`, and record the use.
 
@@ -60,9 +98,17 @@ def inject(
         template: What the program rendered it from, if the hook knows: it is then the prompt that
             is optimized, and its placeholders are kept.
         values: The values that the program rendered the template with.
+        role: The role of the message.
+        place: The code of the user's that makes the text, ``file:line``, if the hook knows. By
+            default the code that makes the call, if that can be seen from here.
     """
     binding = current_binding()
-    return original if binding is None else binding.inject(slot, original, template, values)
+    if binding is None:
+        return original
+    if binding.sightings is not None and not place:
+        place = user_place()
+    rendered = None if template is None else Rendered(template, values or {})
+    return binding.inject(slot, original, rendered, role, place)
 
 
 def call_site(skip: Iterable[str], depth: int = 1) -> str:

@@ -13,6 +13,7 @@ from agl_core.binding import Binding, current_binding
 from agl_core.errors import ConfigurationError
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.rewards import Reward, coerce_reward
+from agl_core.sightings import texts_in
 
 if TYPE_CHECKING:
     from agl_core.tracing import Tracing
@@ -36,6 +37,11 @@ class RolloutContext(Binding):
     def __post_init__(self) -> None:
         """Hand the agent prompts that tell when they are read."""
         self.resources = self.handed_out()
+
+    def note_input(self, given: Any) -> None:
+        """Note what the program is run on, if it is observed: what it sends of it is no prompt."""
+        if self.sightings is not None:
+            self.sightings.inputs += texts_in(given)
 
     def apart(self) -> RolloutContext:
         """Return the same rollout for code that is not the program's, such as a judge.

@@ -12,11 +12,15 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from agl_core.matching import lift
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts import PromptTemplate, on_format
+from agl_core.provenance import Rendered, Renderings
+from agl_core.sightings import Sightings
+from agl_core.slots import Role, is_user_message
 
 __all__ = ["Binding", "SlotUse", "bound", "current_binding"]
 
@@ -36,6 +40,10 @@ class SlotUse:
     """How many model calls used the slot."""
     template: PromptTemplate | None = None
     """The program's own template, if it is known that the program renders one in this slot."""
+    role: Role = "system"
+    """The role of the message that it is sent in."""
+    unmatched: str | None = None
+    """The latest text that was left alone because it was not the known original."""
 
 
 @dataclass(eq=False)
@@ -56,14 +64,34 @@ class Binding:
     reads: set[str] = field(default_factory=set[str])
     """The resources that the program read or was sent."""
     unmatched: Counter[str] = field(default_factory=Counter[str])
-    """How often a slot's text was left alone because it was not the known original."""
+    """How often a slot's text was left alone because it was not the known original. Also counted
+    where the program's own prompt is in force: the same texts would be left alone with another."""
+    sightings: Sightings | None = None
+    """Where all that the program sends is noted, if it is observed to find its prompts."""
+    renderings: Renderings = field(default_factory=Renderings)
+    """What the program's texts were rendered from, as far as is known."""
+
+    @cached_property
+    def takes_user_messages(self) -> bool:
+        """Whether user messages pass through slots, as system messages do.
+
+        They do if the program is observed, or if one of them is known as a prompt.
+        """
+        if self.sightings is not None:
+            return True
+        return any(map(is_user_message, (*self.resources, *self.originals)))
+
+    def knows(self, slot: str) -> bool:
+        """Tell whether a slot has a prompt here, the program's own or another one."""
+        return slot in self.resources or slot in self.originals
 
     def inject(
         self,
         slot: str,
         original: str,
-        template: PromptTemplate | None = None,
-        values: Mapping[str, str] | None = None,
+        rendered: Rendered | None = None,
+        role: Role = "system",
+        place: str = "",
     ) -> str:
         """Return the text to send where the program would send `original` in this slot.
 
@@ -73,14 +101,25 @@ class Binding:
         Args:
             slot: The slot.
             original: The program's text.
-            template: What the program rendered it from, if the hook knows. It is the slot's own.
-            values: The values that the program rendered the template with.
+            rendered: What the program rendered it from, if the hook knows; else what was seen while
+                it was rendered, if anything. The template is the slot's own.
+            role: The role of the message.
+            place: The user's code that sends it, for a program that is observed.
         """
-        sent = self._substitute(slot, original, template, values or {})
+        rendered = rendered or self.renderings.of(original)
+        if self.sightings is not None:
+            self.sightings.note(slot, original, rendered, role, place)
+        if is_user_message(slot) and not self.knows(slot):
+            return original
         use = self.slots.get(slot)
         if use is None:
-            use = self.slots[slot] = SlotUse(original, sent)
-        use.original, use.sent, use.template = original, sent, template
+            use = self.slots[slot] = SlotUse(original, original, role=role)
+        sent = self._substitute(slot, original, rendered)
+        if sent is None:
+            self.unmatched[slot] += 1
+            use.unmatched = sent = original
+        use.original, use.sent = original, sent
+        use.template = None if rendered is None else rendered.template
         use.calls += 1
         return sent
 
@@ -88,22 +127,16 @@ class Binding:
         """Return the resources for the program itself: what it reads of them is recorded."""
         return {name: _HandedOut(prompt, name, self) for name, prompt in self.resources.items()}
 
-    def _substitute(
-        self,
-        slot: str,
-        original: str,
-        template: PromptTemplate | None,
-        given: Mapping[str, str],
-    ) -> str:
-        prompt = self.resources.get(slot)
-        if prompt is None:
-            return original
+    def _substitute(self, slot: str, original: str, rendered: Rendered | None) -> str | None:
+        """Return the text to send, or None if the original is another text than the known one."""
         own = self.originals.get(slot)
-        values: Mapping[str, str] | None = given
-        if own is not None and own != template:
+        values: Mapping[str, Any] | None = {} if rendered is None else rendered.values
+        if own is not None and (rendered is None or own != rendered.template):
             values = lift(own, original)
         if values is None:
-            self.unmatched[slot] += 1
+            return None
+        prompt = self.resources.get(slot)
+        if prompt is None:
             return original
         self.reads.add(slot)
         return prompt.render(values)
@@ -124,7 +157,7 @@ class _HandedOut(PromptTemplate):
 
     def format(self, /, **values: Any) -> str:
         self._binding.reads.add(self._name)
-        return super().format(**values)
+        return self.render(values)  # the program is given it: it is none of its own
 
     def __str__(self) -> str:
         return self.template
@@ -145,7 +178,9 @@ def bound(binding: _B) -> Generator[_B]:
     With None, none is: for work that another context does on behalf of one without.
     """
     token = _current.set(binding)
+    listening = on_format.set(None if binding is None else binding.renderings.add)
     try:
         yield binding
     finally:
+        on_format.reset(listening)
         _current.reset(token)

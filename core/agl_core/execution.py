@@ -19,6 +19,7 @@ from agl_core.genai import model_calls, usage
 from agl_core.prompts import Resources
 from agl_core.rewards import Reward, coerce_reward
 from agl_core.rollouts import ModelUsage, RolloutStatus, json_safe
+from agl_core.sightings import Sightings
 from agl_core.spans import Span
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class RolloutRequest:
     """Seconds until the attempt is given up; None for no limit."""
     priority: int = 0
     """Waiting requests of a lower number run first."""
+    observed: bool = False
+    """Whether all that the program sends is noted, to find its prompts."""
 
 
 @dataclass(slots=True)
@@ -58,6 +61,7 @@ class Attempt:
     slots: Mapping[str, SlotUse] = field(default_factory=dict[str, SlotUse])
     reads: frozenset[str] = frozenset()
     unmatched: Mapping[str, int] = field(default_factory=dict[str, int])
+    sightings: Sightings | None = None
     usage: ModelUsage = field(default_factory=ModelUsage)
     started: float = 0.0
     seconds: float = 0.0
@@ -93,6 +97,7 @@ class RunningAttempt:
             # A copy: an agent that changes its task must not change it for other rollouts.
             task=copy.deepcopy(request.task.data),
             attempt=request.attempt,
+            sightings=Sightings() if request.observed else None,
         )
 
     def run(self) -> Attempt:
@@ -204,6 +209,7 @@ class RunningAttempt:
         attempt.slots = dict(self._context.slots)
         attempt.reads = frozenset(self._context.reads)
         attempt.unmatched = dict(self._context.unmatched)
+        attempt.sightings = self._context.sightings
 
 
 # A sync agent has a thread to itself, where these can only be its own.

@@ -21,6 +21,8 @@ def lift(template: PromptTemplate, text: str) -> Mapping[str, str] | None:
     """
     if template.engine == "jinja":
         return {} if template.raw == text else None
+    if len(template.segments) == 1:
+        return {} if template.segments[0][0] == text else None
     match = _pattern(template).fullmatch(text)
     return None if match is None else match.groupdict()
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -19,6 +20,11 @@ Engine = Literal["f-string", "jinja", "literal"]
 
 _F_STRING_PIECE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NOTHING = re.compile(r"(?!)")
+
+on_format: ContextVar[Callable[[PromptTemplate, Mapping[str, Any], str], None] | None] = ContextVar(
+    "agl_on_format", default=None
+)
+"""Told of each text that a program renders in this context: the template, the values, the text."""
 
 
 class PromptTemplate:
@@ -90,7 +96,11 @@ class PromptTemplate:
         Raises:
             PlaceholderError: If a placeholder has no value (in Jinja: one that is rendered).
         """
-        return self.render(values)
+        text = self.render(values)
+        listener = on_format.get()
+        if listener is not None:
+            listener(self, values, text)
+        return text
 
     def render(self, values: Mapping[str, Any]) -> str:
         """Do as `format` does, for machinery: it does not count as the program reading it."""

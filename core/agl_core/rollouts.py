@@ -11,6 +11,7 @@ from typing import Any, Literal, overload
 from agl_core.binding import SlotUse
 from agl_core.prompts import PromptTemplate
 from agl_core.rewards import Reward
+from agl_core.sightings import Sightings
 from agl_core.spans import Span
 
 __all__ = ["Evaluation", "ModelUsage", "Rollout", "RolloutStatus"]
@@ -99,6 +100,8 @@ class Rollout:
     """The resources that the program read or was sent."""
     unmatched: Mapping[str, int] = field(default_factory=dict[str, int])
     """How often a slot's text was not the known original and was left alone."""
+    sightings: Sightings | None = None
+    """All that the program sent, if it was observed to find its prompts."""
     usage: ModelUsage = field(default_factory=ModelUsage)
     """Model calls and tokens of this rollout, all attempts."""
     started: float = 0.0
@@ -136,6 +139,7 @@ class Rollout:
             "slots": {name: _slot_json(use) for name, use in self.slots.items()},
             "reads": sorted(self.reads),
             "unmatched": dict(self.unmatched),
+            "sightings": None if self.sightings is None else self.sightings.to_json(),
             "usage": self.usage.to_json(),
             "started": self.started,
             "seconds": self.seconds,
@@ -145,7 +149,7 @@ class Rollout:
     @classmethod
     def from_json(cls, data: Mapping[str, Any], task: Any) -> Rollout:
         """Rebuild a rollout from `to_json` and its task."""
-        reward = data["reward"]
+        reward, seen = data["reward"], data["sightings"]
         return cls(
             id=data["id"],
             task=task,
@@ -158,9 +162,10 @@ class Rollout:
             error=data["error"],
             output=data["output"],
             spans=tuple(Span.from_json(span) for span in data["spans"]),
-            slots={name: _slot_use(*use) for name, use in data["slots"].items()},
+            slots={name: _slot_use(use) for name, use in data["slots"].items()},
             reads=frozenset(data["reads"]),
             unmatched=data["unmatched"],
+            sightings=None if seen is None else Sightings.from_json(seen),
             usage=ModelUsage(*data["usage"]),
             started=data["started"],
             seconds=data["seconds"],
@@ -210,14 +215,13 @@ class Evaluation(Sequence[Rollout]):
 
 def _slot_json(use: SlotUse) -> list[Any]:
     template = None if use.template is None else use.template.to_json()
-    return [use.original, use.sent, use.calls, template]
+    return [use.original, use.sent, use.calls, template, use.role, use.unmatched]
 
 
-def _slot_use(
-    original: str, sent: str, calls: int, template: Mapping[str, Any] | None = None
-) -> SlotUse:
+def _slot_use(data: Sequence[Any]) -> SlotUse:
+    original, sent, calls, template, role, unmatched = data
     own = None if template is None else PromptTemplate.from_json(template)
-    return SlotUse(original, sent, calls, own)
+    return SlotUse(original, sent, calls, own, role, unmatched)
 
 
 def json_safe(value: Any, limit: int = 20_000) -> Any:

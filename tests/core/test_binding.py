@@ -8,6 +8,7 @@ from agl_core.agents import RolloutContext
 from agl_core.binding import Binding, bound, current_binding
 from agl_core.discovery import slot_prompts
 from agl_core.prompts import PromptTemplate
+from agl_core.provenance import Rendered
 from agl_core.rewrites import InvalidRewriteError, check_rewrite
 from agl_core.rollouts import Rollout
 
@@ -23,7 +24,7 @@ def rollout_of(binding: Binding) -> Rollout:
 
 def test_without_a_candidate_the_original_is_sent_and_the_template_recorded() -> None:
     binding = Binding({})
-    assert binding.inject("s", RENDERED, OWN, VALUES) == RENDERED
+    assert binding.inject("s", RENDERED, Rendered(OWN, VALUES)) == RENDERED
     assert slot_prompts([rollout_of(binding)]) == {"s": [OWN]}
 
 
@@ -31,20 +32,26 @@ def test_a_candidate_is_rendered_with_the_values_of_the_program() -> None:
     candidate = PromptTemplate('Pick one: {names}. {"next": 1}')
     for originals in ({}, {"s": OWN}):
         binding = Binding({"s": candidate}, originals)
-        assert binding.inject("s", RENDERED, OWN, VALUES) == 'Pick one: {a} or b. {"next": 1}'
+        assert (
+            binding.inject("s", RENDERED, Rendered(OWN, VALUES))
+            == 'Pick one: {a} or b. {"next": 1}'
+        )
         assert binding.reads == {"s"}
 
 
 def test_another_template_than_the_optimized_one_is_left_alone() -> None:
     binding = Binding({"s": PromptTemplate("New {names}")}, {"s": OWN})
     other = PromptTemplate("Something else: {names}")
-    assert binding.inject("s", "Something else: x", other, {"names": "x"}) == "Something else: x"
+    assert (
+        binding.inject("s", "Something else: x", Rendered(other, {"names": "x"}))
+        == "Something else: x"
+    )
     assert binding.unmatched == {"s": 1}
 
 
 def test_a_rewrite_that_loses_a_placeholder_of_the_program_is_refused() -> None:
     binding = Binding({})
-    binding.inject("s", RENDERED, OWN, VALUES)
+    binding.inject("s", RENDERED, Rendered(OWN, VALUES))
     (own,) = slot_prompts([rollout_of(binding)])["s"]
     with pytest.raises(InvalidRewriteError, match=r"loses \{names\}"):
         check_rewrite(own, "Choose well.")

@@ -38,6 +38,9 @@ class AutoGenIntegration:
     model client has a slot for its first system message, and ``autogen:mine#system.2`` for the
     second; an agent of autogen-core is named after the type that it is registered under. What calls
     a model client and is no agent is named after its function: ``autogen:my_app.look_up#system``.
+    What the program sends an agent as a user's message and is a prompt all the same is
+    ``autogen:writer#user``, the second such message ``#user.2``. MagenticOne sends all its prompts
+    as user messages.
 
     An `AssistantAgent` without a system message has a slot only while a prompt is bound to it. Two
     agents of one name share a slot: where their prompts differ, one is optimized and the other left

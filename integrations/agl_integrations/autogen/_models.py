@@ -7,26 +7,44 @@ an agent that somebody wrote for instance, gets its prompt here.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from types import FrameType
 from typing import Any, NamedTuple
 
 from autogen_agentchat.base import ChatAgent
 from autogen_core import BaseAgent
-from autogen_core.models import ChatCompletionClient, CreateResult, SystemMessage
+from autogen_core.models import ChatCompletionClient, CreateResult, SystemMessage, UserMessage
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from agl_adapters.injection import active, inject, module_name, slot_name
+from agl_adapters.injection import (
+    active,
+    inject,
+    is_prompt,
+    module_name,
+    numbered,
+    slot_name,
+    takes_user_messages,
+)
 from agl_core.binding import current_binding
 from agl_core.genai import SLOT
+from agl_core.slots import Role
 from agl_core.tracing import Tracing
 from agl_integrations.autogen._attributes import model_request, model_response
 from agl_integrations.autogen._coverage import Coverage
 from agl_integrations.autogen._patches import Patches
-from agl_integrations.autogen._prompts import prompt_path
+from agl_integrations.autogen._prompts import TEAMS, prompt_path
 
 __all__ = ["ModelHook"]
 
@@ -87,18 +105,32 @@ class ModelHook:
     ) -> _Call:
         """Put the prompt into a call, unless it comes from an agent that has put it there."""
         messages: Sequence[Any] = args[0] if args else kwargs.get("messages", ())
-        if str(caller.f_globals.get("__name__")).startswith("autogen_agentchat."):
-            slot = _slot_used(_path(caller), messages)
-        else:
-            messages, slot = _injected(_path(caller) or _site(caller), messages)
+        path, slot = _path(caller), None
+        of_autogen = str(caller.f_globals.get("__name__")).startswith("autogen_agentchat.")
+        roles = _roles(path, of_autogen)
+        if roles:
+            messages, slot = _injected(path or _site(caller), messages, roles)
             if args:
                 args = (messages, *args[1:])
             else:
                 kwargs = {**kwargs, "messages": messages}
+        if of_autogen:
+            slot = _slot_used(path, messages) or slot
         coverage = Coverage()
         if self._tracing.active():
             coverage = _RecordedCall(self._tracing, client, messages, kwargs, slot)
         return _Call(coverage, args, kwargs)
+
+
+def _roles(path: str | None, of_autogen: bool) -> set[Role]:
+    """Return the roles of the messages that may need a prompt here.
+
+    The system messages of AutoGen's own agents have theirs, and all that its teams send has.
+    """
+    roles: set[Role] = set() if of_autogen else {"system"}
+    if takes_user_messages() and not (of_autogen and path in TEAMS):
+        roles.add("user")
+    return roles
 
 
 class _Call(NamedTuple):
@@ -153,16 +185,31 @@ def _subclasses(cls: type) -> Iterator[type]:
         yield from _subclasses(subclass)
 
 
-def _injected(path: str, messages: Sequence[Any]) -> tuple[list[Any], str | None]:
-    sent = list(messages)
+def _injected(
+    path: str, messages: Sequence[Any], roles: Collection[Role]
+) -> tuple[list[Any], str | None]:
+    """Return the messages to send, and the first slot that they use."""
+    sent: list[Any] = []
     slots: list[str] = []
-    for index, message in enumerate(sent):
-        if isinstance(message, SystemMessage):
-            number = len(slots) + 1
-            slot = slot_name("autogen", path, "system" if number == 1 else f"system.{number}")
+    numbers: Counter[Role] = Counter()
+
+    def put_in(role: Role, text: str) -> str:
+        numbers[role] += 1
+        slot = slot_name("autogen", path, numbered(role, numbers[role]))
+        if is_prompt(slot):
             slots.append(slot)
-            text = inject(slot, message.content)
-            sent[index] = message.model_copy(update={"content": text})
+        return inject(slot, text, role=role)
+
+    for message in messages:
+        role: Role = "system" if isinstance(message, SystemMessage) else "user"
+        if isinstance(message, SystemMessage | UserMessage) and role in roles:
+            content = message.content
+            if isinstance(content, str):
+                content = put_in(role, content)
+            else:
+                content = [put_in(role, c) if isinstance(c, str) else c for c in content]
+            message = message.model_copy(update={"content": content})
+        sent.append(message)
     return sent, slots[0] if slots else None
 
 

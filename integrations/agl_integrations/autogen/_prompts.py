@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from autogen_agentchat.agents import AssistantAgent, CodeExecutorAgent, SocietyOfMindAgent
@@ -21,15 +21,22 @@ from autogen_core import BaseAgent
 from autogen_core.models import SystemMessage
 from opentelemetry import context as otel_context
 
-from agl_adapters.injection import active, inject, slot_name
+from agl_adapters.injection import active, inject, numbered, slot_name, takes_user_messages
+from agl_adapters.request_texts import with_texts
 from agl_core.binding import current_binding
 from agl_core.prompts import PromptTemplate
+from agl_core.slots import Role
 from agl_core.tracing import in_slot
 from agl_integrations.autogen._compat import MAGENTIC_PROMPTS
 from agl_integrations.autogen._coverage import Coverage
 from agl_integrations.autogen._patches import Patches, Wrapper
 
-__all__ = ["PromptHook", "prompt_path"]
+__all__ = ["TEAMS", "PromptHook", "prompt_path"]
+
+_SELECTOR = "SelectorGroupChat"
+_MAGENTIC = "MagenticOneGroupChat"
+TEAMS = frozenset({_SELECTOR, _MAGENTIC})
+"""What the slots of the prompts of teams are named after."""
 
 
 class PromptHook:
@@ -56,9 +63,9 @@ class PromptHook:
 def prompt_path(owner: ChatAgent | BaseAgent) -> str:
     """Return what the slots of an agent, or of a team's manager, are named after."""
     if isinstance(owner, selector.SelectorGroupChatManager):
-        return "SelectorGroupChat"
+        return _SELECTOR
     if isinstance(owner, magentic.MagenticOneOrchestrator):
-        return "MagenticOneGroupChat"
+        return _MAGENTIC
     # An agent of autogen-core has no name of its own: it is registered under a type.
     return owner.id.type if isinstance(owner, BaseAgent) else owner.name
 
@@ -99,9 +106,9 @@ def _system_messages(agent: Any, messages: list[Any]) -> list[Any]:
         return _bound_messages(slot_name("autogen", prompt_path(agent)))
     sent: list[Any] = []
     for number, message in enumerate(messages, 1):
-        role = "system" if number == 1 else f"system.{number}"
         if isinstance(message, SystemMessage):
-            text = inject(slot_name("autogen", prompt_path(agent), role), message.content)
+            slot = slot_name("autogen", prompt_path(agent), numbered("system", number))
+            text = inject(slot, message.content)
             message = message.model_copy(update={"content": text})
         sent.append(message)
     return sent
@@ -137,12 +144,12 @@ class _SelectorPrompt(str):
 
     def format(self, *args: object, **values: object) -> str:
         original = super().format(*args, **values)
-        slot = slot_name("autogen", "SelectorGroupChat", "selector_prompt")
-        return _inject_rendered(slot, original, str(self), values)
+        slot = slot_name("autogen", _SELECTOR, "selector_prompt")
+        return _inject_rendered(slot, "system", original, str(self), values)
 
 
 def _rendered_by_method(prompt: str) -> Wrapper:
-    slot = slot_name("autogen", "MagenticOneGroupChat", prompt)
+    slot = slot_name("autogen", _MAGENTIC, prompt)
     template: str = getattr(magentic, f"ORCHESTRATOR_{prompt.upper()}")
 
     def wrapper(
@@ -152,12 +159,14 @@ def _rendered_by_method(prompt: str) -> Wrapper:
         if not active():
             return original
         values = inspect.signature(wrapped).bind(*args, **kwargs).arguments
-        return _inject_rendered(slot, original, template, values)
+        return _inject_rendered(slot, "user", original, template, values)
 
     return wrapper
 
 
-def _inject_rendered(slot: str, original: str, template: str, values: Mapping[str, object]) -> str:
+def _inject_rendered(
+    slot: str, role: Role, original: str, template: str, values: Mapping[str, object]
+) -> str:
     """Return the text to send for one that was rendered, as far as is known, from a template."""
     texts = {
         name: ", ".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -166,8 +175,8 @@ def _inject_rendered(slot: str, original: str, template: str, values: Mapping[st
     own = _template(template)
     # Else it was made in another way: by a subclass, or with more than names between the braces.
     if own.variables <= texts.keys() and own.render(texts) == original:
-        return inject(slot, original, own, texts)
-    return inject(slot, original)
+        return inject(slot, original, own, texts, role=role)
+    return inject(slot, original, role=role)
 
 
 @lru_cache(maxsize=64)
@@ -189,7 +198,14 @@ def _api_parameters(
         if first == own:
             slot = _instructions_slot(agent)
             parameters["input"][0] = {**own, "content": inject(slot, agent._instructions)}
+        if takes_user_messages():
+            parameters = with_texts(parameters, {"user"}, partial(_put_in, agent))
     return parameters
+
+
+def _put_in(agent: Any, role: Role, number: int, text: str) -> str:
+    slot = slot_name("autogen", prompt_path(agent), numbered(role, number))
+    return inject(slot, text, role=role)
 
 
 def _covered_stream(

@@ -17,11 +17,11 @@ How slots are named:
   function that makes the call: ``langgraph:my_app.answer#system``. An unnamed chain that is run by
   the trainer itself is ``langgraph:chain#system``, and gets its prompt in any function.
 - The first system text of a call is ``#system``, the second ``#system.2``: another message, or
-  another text part of the same one.
+  another text part of the same one. What the program sends as a user's message and is a prompt all
+  the same is ``#user``, ``#user.2`` in the same way.
 
 Not covered: what a program runs in threads that it starts by `threading.Thread` or in other
-processes; models that complete text instead of chatting; graphs on other machines (`RemoteGraph`);
-prompts that are sent as user messages.
+processes; models that complete text instead of chatting; graphs on other machines (`RemoteGraph`).
 
 Importing this module imports neither framework.
 """
@@ -83,13 +83,13 @@ class LangGraphIntegration:
         from agl_integrations.langgraph._runs import RunTree
         from agl_integrations.langgraph._sites import CallSites
         from agl_integrations.langgraph._spans import SpanSource
-        from agl_integrations.langgraph._templates import TemplateHook
+        from agl_integrations.langgraph._templates import template_hook
 
-        runs, sites, templates = RunTree(), CallSites(), TemplateHook()
+        runs, sites = RunTree(), CallSites()
         with (
-            templates.installed(),
+            template_hook(),
             SpanSource(runs, sites, tracing).installed(),
-            PromptHook(runs, sites, templates, tracing).installed(),
+            PromptHook(runs, sites, tracing).installed(),
         ):
             yield
 

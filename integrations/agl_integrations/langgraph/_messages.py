@@ -1,51 +1,65 @@
-"""Putting prompts into the system messages of a call, leaving the program's objects alone."""
+"""Putting prompts into the messages of a call, leaving the program's objects alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-__all__ = ["inject_messages", "is_system"]
+from agl_core.slots import Role
+
+__all__ = ["PutIn", "inject_messages", "role_of"]
+
+PutIn = Callable[[Role, int, str], str]
+"""Given the role of a text, its number among those of the role in its call, from 1, and the text:
+what to send."""
+
+_ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "human": "user",
+    "user": "user",
+}
 
 
 def inject_messages(
-    messages: Sequence[BaseMessage], inject: Callable[[int, str], str]
+    messages: Sequence[BaseMessage], roles: Collection[Role], put_in: PutIn
 ) -> list[BaseMessage]:
-    """Return the messages with each system text replaced by what `inject` makes of it.
+    """Return the messages with each text of some roles replaced by what `put_in` makes of it.
 
-    A system message is one text, or as many as its content has text parts. What is replaced is
-    copied; the program may share its message objects between calls and threads.
+    A message is one text, or as many as its content has text parts. What is replaced is copied; the
+    program may share its message objects between calls and threads.
 
     Args:
         messages: What the program sends.
-        inject: Given the number of a system text in the call, from 1, and the text. Blank texts are
-            counted and left alone.
+        roles: The roles.
+        put_in: Called with the texts in their order. Blank ones are counted and left alone.
     """
-    number = 0
+    numbers: Counter[Role] = Counter()
 
-    def replace(text: str) -> str:
-        nonlocal number
-        number += 1
-        return inject(number, text) if text.strip() else text
+    def replaced(role: Role, text: str) -> str:
+        numbers[role] += 1
+        return put_in(role, numbers[role], text) if text.strip() else text
 
     sent: list[BaseMessage] = []
     for message in messages:
-        if is_system(message):
-            content = _replaced(message.content, replace)
+        role = role_of(message)
+        if role is not None and role in roles:
+            content = _replaced(message.content, partial(replaced, role))
             if content is not message.content:
                 message = message.model_copy(update={"content": content})
         sent.append(message)
     return sent
 
 
-def is_system(message: BaseMessage) -> bool:
-    """Tell whether a message instructs the model on the program's behalf."""
+def role_of(message: BaseMessage) -> Role | None:
+    """Return whether a message instructs the model on the program's behalf, or is a user's."""
     # By its type's name: `isinstance` of a pydantic class costs as much as all the rest here.
-    if message.type == "system":
-        return True
-    return message.type == "chat" and getattr(message, "role", "") in ("system", "developer")
+    kind = message.type
+    return _ROLES.get(getattr(message, "role", "") if kind == "chat" else kind)
 
 
 def _replaced(content: Any, replace: Callable[[str], str]) -> Any:

@@ -15,12 +15,19 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.prompt_values import ChatPromptValue
 
-from agl_adapters.injection import inject, slot_name
+from agl_adapters.injection import (
+    inject,
+    is_prompt,
+    numbered,
+    slot_name,
+    takes_user_messages,
+)
 from agl_core.binding import current_binding
 from agl_core.matching import lift
+from agl_core.slots import Role
 from agl_core.tracing import Tracing
 from agl_integrations.langgraph._coverage import Coverage
-from agl_integrations.langgraph._messages import inject_messages, is_system
+from agl_integrations.langgraph._messages import inject_messages, role_of
 from agl_integrations.langgraph._runs import (
     UNNAMED_CHAIN,
     RunTree,
@@ -29,7 +36,6 @@ from agl_integrations.langgraph._runs import (
     structural_site,
 )
 from agl_integrations.langgraph._sites import CallSites
-from agl_integrations.langgraph._templates import TemplateHook
 
 __all__ = ["PromptHook"]
 
@@ -54,16 +60,12 @@ class PromptHook:
     Args:
         runs: The runs in progress, which tell where a call is made.
         sites: Names the places in user code.
-        templates: Tells what texts were rendered from.
         tracing: Tells whether calls are recorded.
     """
 
-    def __init__(
-        self, runs: RunTree, sites: CallSites, templates: TemplateHook, tracing: Tracing
-    ) -> None:
+    def __init__(self, runs: RunTree, sites: CallSites, tracing: Tracing) -> None:
         self._runs = runs
         self._sites = sites
-        self._templates = templates
         self._tracing = tracing
 
     @contextmanager
@@ -145,15 +147,17 @@ class PromptHook:
     ) -> tuple[_InjectedMessages, str | None]:
         """Return the messages to send, and the first slot that they use."""
         slots: list[str] = []
-        names = self._names(config) if any(map(is_system, messages)) else []
+        roles: set[Role] = {"system", "user"} if takes_user_messages() else {"system"}
+        names = self._names(config) if any(role_of(m) in roles for m in messages) else []
 
-        def put_in(number: int, text: str) -> str:
-            role = "system" if number == 1 else f"system.{number}"
-            slots.append(_choice([slot_name("langgraph", name, role) for name in names], text))
-            template, values = self._templates.source(text) or (None, None)
-            return inject(slots[-1], text, template, values)
+        def put_in(role: Role, number: int, text: str) -> str:
+            known_as = [slot_name("langgraph", name, numbered(role, number)) for name in names]
+            slot = _choice(known_as, text)
+            if is_prompt(slot):
+                slots.append(slot)
+            return inject(slot, text, role=role)
 
-        sent = _InjectedMessages(inject_messages(messages, put_in))
+        sent = _InjectedMessages(inject_messages(messages, roles, put_in))
         return sent, slots[0] if slots else None
 
     def _names(self, config: Mapping[str, Any] | None) -> list[str]:

@@ -12,7 +12,9 @@ How slots are named:
 - The module has the name by which it is imported also where it is the program that is run:
   ``python my_app.py`` and ``import my_app`` have the same slots.
 - The first system text of a call is ``#system``, the second ``#system.2``: ``instructions``, then
-  messages with the role ``system`` or ``developer``, or further text parts of such a message.
+  messages with the role ``system`` or ``developer``, or further text parts of such a message. What
+  the program sends as the user's message, or as the text that is the ``input`` of a response, and
+  is a prompt all the same is ``#user``, ``#user.2`` in the same way.
 - ``openai:unknown#system`` is the prompt of calls that no code of the user's makes: those whose
   task or thread was started with the client's own method, as `asyncio.to_thread` may be. A
   coroutine of the client that was made into a task is known by where it was made, unless it is one
@@ -23,7 +25,7 @@ streamed, raw, through Azure's client classes, and also by methods that the prog
 before the hooks were there. Calls that an agent framework makes are left to its own integration.
 
 Not covered: responses over a websocket (``responses.connect``), realtime, assistants and threads,
-prompts stored at OpenAI, and a prompt in the user's message or in ``extra_body``.
+prompts stored at OpenAI, and a prompt in ``extra_body``.
 """
 
 from __future__ import annotations

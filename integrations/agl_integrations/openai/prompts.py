@@ -16,11 +16,20 @@ from openai.resources.chat.completions import AsyncCompletions, Completions
 from openai.resources.responses import AsyncResponses, Responses
 
 from agl_adapters.call_sites import CallSites
-from agl_adapters.injection import active, inject, model_call, slot_name
+from agl_adapters.injection import (
+    active,
+    inject,
+    is_prompt,
+    model_call,
+    numbered,
+    slot_name,
+    takes_user_messages,
+)
+from agl_adapters.request_texts import with_texts
+from agl_core.slots import Role
 from agl_core.tracing import Tracing, in_slot
 from agl_integrations.openai.escapes import EscapedRequests
 from agl_integrations.openai.instrumentor import instrumented_by_user
-from agl_integrations.openai.requests import with_system_texts
 
 __all__ = ["client_prompts"]
 
@@ -119,7 +128,7 @@ class _PromptHook:
         if not (self._open and active()):
             return wrapped(*args, **kwargs)
         request, slot = self.injected(kwargs)
-        return wrapped(*args, **(request if slot is None else _marked(request, slot)))
+        return wrapped(*args, **_marked(request, slot))
 
     def injected(self, request: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
         """Return a request with its prompts, and the first slot that it uses."""
@@ -129,21 +138,20 @@ class _PromptHook:
         slots: list[str] = []
         path = ""
 
-        def put_in(number: int, text: str) -> str:
+        def put_in(role: Role, number: int, text: str) -> str:
             nonlocal path
             path = path or self._sites.nearest() or _UNKNOWN
-            slots.append(slot_name("openai", path, _role(number)))
-            return inject(slots[-1], text)
+            slot = slot_name("openai", path, numbered(role, number))
+            if is_prompt(slot):
+                slots.append(slot)
+            return inject(slot, text, role=role)
 
-        sent = with_system_texts(request, put_in)
+        roles: set[Role] = {"system", "user"} if takes_user_messages() else {"system"}
+        sent = with_texts(request, roles, put_in)
         return sent, slots[0] if slots else None
 
 
-def _role(number: int) -> str:
-    return "system" if number == 1 else f"system.{number}"
-
-
-def _marked(request: Mapping[str, Any], slot: str) -> dict[str, Any]:
+def _marked(request: Mapping[str, Any], slot: str | None) -> dict[str, Any]:
     """Return a request that says of itself that it has its prompts."""
     marked = dict(request)
     for name in ("instructions", "messages", "input"):

@@ -34,7 +34,9 @@ class OpenAIAgentsIntegration:
 
     Slots are named after agents: ``openai_agents:billing#instructions`` is the system prompt of the
     agent called ``billing``, wherever it runs: as the first agent, after a handoff, as a tool, in a
-    guardrail. An agent without instructions has a slot only while a prompt is bound to it.
+    guardrail. An agent without instructions has a slot only while a prompt is bound to it. What the
+    program sends an agent as a user's message and is a prompt all the same is
+    ``openai_agents:billing#user``, the second such message ``#user.2``.
     """
 
     name = "openai_agents"
@@ -74,6 +76,7 @@ class OpenAIAgentsIntegration:
         check()
         from agl_integrations.openai_agents._calls import covered_calls
         from agl_integrations.openai_agents._connections import LoopConnections
+        from agl_integrations.openai_agents._inputs import input_hook
         from agl_integrations.openai_agents._prompts import prompt_hook
         from agl_integrations.openai_agents._spans import SpanSource
         from agl_integrations.openai_agents._traces import rollout_traces
@@ -86,6 +89,7 @@ class OpenAIAgentsIntegration:
             stack.enter_context(spans.tool_call_ids())
             stack.enter_context(covered_calls())
             stack.enter_context(prompt_hook(spans))
+            stack.enter_context(input_hook(spans))
             stack.enter_context(self._connections.installed(tracing))
             yield
 

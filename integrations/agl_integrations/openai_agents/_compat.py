@@ -18,6 +18,7 @@ _NEEDED = (
     ("openai-agents", "agents.models.openai_chatcompletions:OpenAIChatCompletionsModel"),
     ("openai-agents", "agents.models.openai_provider:_http_client"),
     ("openai-agents", "agents.models.openai_responses:OpenAIResponsesModel"),
+    ("openai-agents", "agents.run_internal.run_loop:get_model"),
     ("openai-agents", "agents.run_internal.run_loop:get_response_with_retry"),
     ("openai-agents", "agents.run_internal.run_loop:stream_response_with_retry"),
     ("openai-agents", "agents.tool_context:ToolContext.from_agent_context"),

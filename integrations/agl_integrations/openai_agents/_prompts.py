@@ -11,6 +11,7 @@ from typing import Any
 from agents import Agent
 
 from agl_adapters.injection import inject, slot_name
+from agl_adapters.places import place_of
 from agl_core.binding import Binding, current_binding
 from agl_integrations.openai_agents._patches import replaced
 from agl_integrations.openai_agents._spans import SpanSource
@@ -56,7 +57,8 @@ class _Prompts:
         use = binding.slots.get(slot)
         if use is not None and use.original != text and isinstance(agent.instructions, str):
             self._warn(agent.name, slot)
-        sent = inject(slot, text or "")
+        made_by = agent.instructions
+        sent = inject(slot, text or "", place=place_of(made_by) if callable(made_by) else "")
         self._spans.note_prompt(slot, sent)
         return sent
 

@@ -66,6 +66,12 @@ class SpanSource(TracingProcessor):
         if opened is not None:
             opened.slot, opened.sent = slot, sent
 
+    def note_slot(self, slot: str) -> None:
+        """Take note of a slot that the current turn uses, if it has no system prompt."""
+        opened = self._current()
+        if opened is not None and opened.slot is None:
+            opened.slot = slot
+
     def tool_call_ids(self) -> AbstractContextManager[None]:
         """Return a context manager that adds the ids of tool calls, which the SDK's spans lack."""
 
