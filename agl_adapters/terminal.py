@@ -13,7 +13,7 @@ from rich.text import Text
 
 from agl_core.budgets import StopReason, Usage
 from agl_core.prompts import PromptTemplate, Resources
-from agl_core.result import TrainResult
+from agl_core.result import TrainResult, outlook
 from agl_core.statistics import Comparison, Verdict
 from agl_core.text import printable
 
@@ -116,6 +116,8 @@ def verdict_view(result: TrainResult, note: str = "") -> RenderableType:
     if result.comparison is not None:
         lines.append(_comparison_text(result.comparison))
     lines.append(Text(meaning))
+    if result.comparison is not None and result.verdict == "inconclusive":
+        lines.append(Text(outlook(result.comparison)))
     cap = result.stop_reason.replace("_", " ")
     stop = _STOPS.get(result.stop_reason, f"The budget's {cap} were used up.")
     if stop:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from agl_core.prompts import PromptTemplate, Resources
 from agl_core.statistics import Comparison, Verdict
 from agl_core.text import printable
 
-__all__ = ["CandidateRecord", "TrainResult", "prompt_diff"]
+__all__ = ["CandidateRecord", "TrainResult", "outlook", "prompt_diff"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class CandidateRecord:
     candidate: Candidate
     validation: float | None
     """Its mean score on all of the validation set, if it was run there."""
+    test: float | None = None
+    """Its mean score on the test split, if it was run there."""
 
     @property
     def id(self) -> str:
@@ -53,7 +56,8 @@ class TrainResult:
     seed_score: float | None
     """Mean validation score of the seed."""
     test: Comparison | None
-    """The best candidate and the seed run fresh on the test split; None without one."""
+    """The best candidate and the seed run fresh on the test split; None without one. The best two
+    were run there, and the better one was chosen: `history` has both scores."""
     comparison: Comparison | None
     """What the verdict is taken from: `test`, or without a test split the validation scores, with
     the choice among the candidates accounted for. None if the seed was not validated."""
@@ -101,6 +105,8 @@ class TrainResult:
         ]
         if self.comparison is not None:
             lines.append(describe(self.comparison))
+            if self.verdict == "inconclusive":
+                lines.append(outlook(self.comparison))
         spent = self.usage
         lines.append(
             f"spent: {spent.rollouts} rollouts, {spent.model_calls} model calls, "
@@ -154,6 +160,17 @@ def describe(comparison: Comparison) -> str:
         f"best {comparison.best_score:.3f}, gain {comparison.gain:+.3f} "
         f"[{low:+.3f}, {high:+.3f}], {comparison.verdict}"
     )
+
+
+def outlook(comparison: Comparison) -> str:
+    """Say in a sentence what a comparison like this one can show, and what it would take."""
+    size, needed = comparison.smallest_gain, comparison.tasks_needed
+    shows = "no gain" if math.isinf(size) else f"a gain of {size:.2f} or more"
+    text = f"So many tasks show {shows} (four times in five)"
+    if needed is None or needed <= comparison.tasks:
+        return f"{text}."
+    about = math.ceil(needed / (step := 10 ** max(0, len(str(needed)) - 2))) * step
+    return f"{text}; to show one of {comparison.gain:.3f}, about {about} tasks are needed."
 
 
 def prompt_diff(before: Mapping[str, PromptTemplate], after: Mapping[str, PromptTemplate]) -> str:

@@ -302,6 +302,10 @@ class Session:
         """
         return self._validations.scores(fingerprint(resources))
 
+    def validation_so_far(self, resources: Resources) -> Scores:
+        """Return the scores on `val`, in its order; None for what has not been run."""
+        return self._validations.so_far(fingerprint(resources))
+
     def validation_score(self, resources: Resources) -> float | None:
         """Return the mean score on all of `val`, if these resources have been run there."""
         return mean(self.validation(resources) or ())

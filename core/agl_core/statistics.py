@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from itertools import cycle
+from operator import itemgetter
+from statistics import NormalDist, fmean, stdev
 from typing import Literal
 
-__all__ = ["Comparison", "Verdict", "compare_selected", "paired_bootstrap", "paired_means"]
+from agl_core.power import FEWEST, POWER
+
+__all__ = ["Comparison", "Verdict", "compare", "paired_means"]
 
 Verdict = Literal["improved", "inconclusive", "no_gain"]
 """``improved``: the interval of the gain lies above zero. ``no_gain``: the gain is not positive, or
 nothing but the seed was left. ``inconclusive``: a gain that could be chance."""
 
 _SAMPLES = 4000
-# On fewer tasks even a gain on each of them is no proof at this level: the chance that so many
-# differences all have one sign is 2 to the power of 1 - n, more than 5% for n < 6.
-_FEWEST = 6
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,86 +39,179 @@ class Comparison:
     """How many tasks both have a score on."""
     split: str
     """Where the tasks are from: test, or val if nothing was held out."""
+    candidates: int = 1
+    """Among how many candidates this one was chosen by its scores on these tasks."""
+    spread: float = 0.0
+    """The standard deviation, between tasks, of the difference of the two scores."""
+    differing: int | None = None
+    """On how many tasks the two scores differ, if that is known."""
 
     @property
     def verdict(self) -> Verdict:
         """What the comparison says."""
-        if self.interval[0] > 0 and self.tasks >= _FEWEST:
+        telling = self.tasks if self.differing is None else self.differing
+        if self.interval[0] > 0 and telling >= FEWEST:
             return "improved"
         return "inconclusive" if self.gain > 0 else "no_gain"
 
+    @property
+    def smallest_gain(self) -> float:
+        """The smallest true gain that a comparison like this one shows four times in five.
 
-def paired_bootstrap(
-    seed: Sequence[float], best: Sequence[float], split: str, rng: random.Random
-) -> Comparison:
-    """Compare two score lists over the same tasks by the paired percentile bootstrap.
+        As `agl_core.power.smallest_gain`, with the lower half of the interval for what is taken for
+        chance: so the choice among candidates counts too. Infinite if there are too few tasks.
+        """
+        if self.tasks < FEWEST:
+            return math.inf
+        return self.gain - self.interval[0] + POWER * self.spread / math.sqrt(self.tasks)
+
+    @property
+    def tasks_needed(self) -> int | None:
+        """On how many tasks a true gain of this size would be shown four times in five.
+
+        None if it is no gain.
+        """
+        if self.gain <= 0:
+            return None
+        telling = self.tasks if self.differing is None else self.differing
+        size = self.smallest_gain if self.tasks >= FEWEST else 0.0
+        share = max((size / self.gain) ** 2, FEWEST / max(telling, 1))
+        return math.ceil(self.tasks * share)
+
+
+def compare(
+    seed: Sequence[float | None],
+    candidates: Sequence[Sequence[float | None]],
+    split: str,
+    rng: random.Random,
+    chosen: int = 0,
+) -> Comparison | None:
+    """Compare a candidate with the seed on the same tasks, by the paired percentile bootstrap.
 
     Tasks are drawn with replacement and the mean difference taken; the interval holds the middle
-    95% of it (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+    95% of it (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13), a little
+    more where tasks are few: with n tasks, as much as makes up for the bootstrap's being too narrow
+    there (the expanded percentile interval of Hesterberg, What Teachers Should Know about the
+    Bootstrap, The American Statistician 69, 2015).
+
+    The best of several looks better than it is. If the candidate was chosen among others by these
+    very scores, the lower end is also held below what White's reality check gives (A Reality Check
+    for Data Snooping, Econometrica 68, 2000): each resample takes the largest, over the candidates,
+    of the observed minus the resampled mean gain, and the chosen gain less the 95% quantile of that
+    is the lower end. So the chance that a lower end lies above a gain that is not there is at most
+    5% for all candidates together. Candidates that are plainly worse than the seed could not have
+    been chosen and are left out (Hansen, A Test for Superior Predictive Ability, Journal of
+    Business and Economic Statistics 23, 2005).
 
     Args:
-        seed: The seed's scores, at least one.
-        best: The candidate's scores on the same tasks, in the same order.
+        seed: The seed's scores, None where it has none.
+        candidates: Each candidate's scores on the same tasks, None where it has none: one that was
+            given up half-way counts as though the rest had gone the same way.
         split: The tasks' dataset.
         rng: Source of randomness.
+        chosen: Index of the candidate that is compared. The tasks without a score of it or of the
+            seed are left out.
+
+    Returns:
+        None if there is no task on which both have a score.
     """
-    differences = [b - s for s, b in zip(seed, best, strict=True)]
-    means = sorted(_resampled_means(differences, rng))
+    best = candidates[chosen]
+    pairs = [
+        (index, s, b)
+        for index, (s, b) in enumerate(zip(seed, best, strict=True))
+        if s is not None and b is not None
+    ]
+    if not pairs:
+        return None
+    count = len(pairs)
+    differences = [b - s for _, s, b in pairs]
+    kept = [(index, s) for index, s, _ in pairs]
+    others = [
+        row
+        for number, scores in enumerate(candidates)
+        if number != chosen
+        and (row := _completed([_difference(scores[i], s) for i, s in kept])) is not None
+        and not _plainly_worse(row)
+    ]
+    gain = fmean(differences)
+    means, largest = _resampled(differences, others, rng)
+    outside = _tail(0.025, count)
+    # By how much all the candidates together may look better than they are, one time in twenty.
+    luck = _quantile(largest, 1 - _tail(0.05, count))
+    lower = min(_quantile(means, outside), gain - luck if others else math.inf)
     return Comparison(
-        seed_score=fmean(seed),
-        best_score=fmean(best),
-        gain=fmean(differences),
-        interval=(_quantile(means, 0.025), _quantile(means, 0.975)),
-        tasks=len(differences),
+        seed_score=fmean(s for _, s in kept),
+        best_score=fmean(b for *_, b in pairs),
+        gain=gain,
+        interval=(lower, _quantile(means, 1 - outside)),
+        tasks=count,
         split=split,
+        candidates=len(candidates),
+        spread=stdev(differences) if count > 1 else 0.0,
+        differing=sum(difference != 0 for difference in differences),
     )
 
 
-def compare_selected(
-    seed: Sequence[float],
-    candidates: Sequence[Sequence[float]],
-    chosen: int,
-    split: str,
-    rng: random.Random,
-) -> Comparison:
-    """Compare the best of several candidates with the seed on the tasks it was chosen by.
+def _difference(score: float | None, seed: float) -> float | None:
+    return None if score is None else score - seed
 
-    The best of many looks better than it is. White's reality check (A Reality Check for Data
-    Snooping, Econometrica 68, 2000) asks how large the largest gain of all candidates would get by
-    chance: each resample draws tasks and takes the largest, over the candidates, of the resampled
-    minus the observed mean gain. The interval's lower end is the chosen gain less the 97.5%
-    quantile of that; the upper end is the plain bootstrap's.
 
-    Args:
-        seed: The seed's scores, at least one.
-        candidates: Each candidate's scores on the same tasks.
-        chosen: Index of the candidate that was chosen.
-        split: The tasks' dataset.
-        rng: Source of randomness.
+def _completed(row: Sequence[float | None]) -> list[float] | None:
+    """Fill the gaps of a row with what it has, over and over; None if it has nothing."""
+    known = [value for value in row if value is not None]
+    if not known:
+        return None
+    supply = cycle(known)
+    return [next(supply) if value is None else value for value in row]
+
+
+def _plainly_worse(row: Sequence[float]) -> bool:
+    """Tell whether a mean is below zero by more than chance, after Hansen's threshold."""
+    count = len(row)
+    if count < FEWEST:
+        return False
+    threshold = math.sqrt(2 * math.log(math.log(count)) / count)
+    return fmean(row) < -threshold * stdev(row)
+
+
+def _resampled(
+    chosen: Sequence[float], others: Sequence[Sequence[float]], rng: random.Random
+) -> tuple[list[float], list[float]]:
+    """Resample tasks. Return, each sorted, the mean of the chosen row and the largest shortfall.
+
+    The largest, over all rows, of the observed minus the resampled mean.
     """
-    differences = [[b - s for s, b in zip(seed, row, strict=True)] for row in candidates]
-    observed = [fmean(row) for row in differences]
-    count = len(seed)
+    count = len(chosen)
+    rows = [chosen, *others]
+    observed = [sum(row) for row in rows]
+    means: list[float] = []
     largest: list[float] = []
     for _ in range(_SAMPLES):
         drawn = rng.choices(range(count), k=count)
-        largest.append(
-            max(
-                sum([row[i] for i in drawn]) / count - mean
-                for row, mean in zip(differences, observed, strict=True)
-            )
-        )
-    largest.sort()
-    plain = paired_bootstrap(seed, candidates[chosen], split, rng)
-    lower = plain.gain - _quantile(largest, 0.975)
-    return Comparison(
-        plain.seed_score,
-        plain.best_score,
-        plain.gain,
-        (min(lower, plain.gain), plain.interval[1]),
-        count,
-        split,
+        take = itemgetter(*drawn) if count > 1 else list
+        sums = [sum(take(row)) for row in rows]
+        means.append(sums[0] / count)
+        largest.append(max(o - s for o, s in zip(observed, sums, strict=True)) / count)
+    return sorted(means), sorted(largest)
+
+
+def _tail(share: float, count: int) -> float:
+    """Return the share of resampled means to leave outside at one end for `share` to be outside.
+
+    The normal probability beyond sqrt(n / (n - 1)) times the quantile of Student's distribution,
+    which is taken from its expansion around the normal one (Abramowitz and Stegun, Handbook of
+    Mathematical Functions, 26.7.5).
+    """
+    if count < FEWEST:
+        return 0.0  # nothing is shown by so few; the interval is all that was resampled
+    z, freedom = _NORMAL.inv_cdf(1 - share), count - 1
+    student = (
+        z
+        + (z**3 + z) / (4 * freedom)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
     )
+    return 1 - _NORMAL.cdf(student * math.sqrt(count / freedom))
 
 
 def paired_means(
@@ -139,11 +235,6 @@ def paired_means(
         return fmean(common or known) if known else None
 
     return {name: mean(row) for name, row in scores.items()}
-
-
-def _resampled_means(values: Sequence[float], rng: random.Random) -> list[float]:
-    count = len(values)
-    return [fmean(rng.choices(values, k=count)) for _ in range(_SAMPLES)]
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

@@ -28,7 +28,7 @@ from agl_core.result import TrainResult
 from agl_core.rollouts import Evaluation
 from agl_core.runners import RolloutRunner
 from agl_core.runs import begin_or_resume, new_run_name
-from agl_core.selection import Acceptance, conclude
+from agl_core.selection import FINALISTS, Acceptance, conclude
 from agl_core.session import Journal, Session
 from agl_core.simulation import is_simulated_environment
 from agl_core.store import MemoryStore, SQLiteStore, Store
@@ -224,7 +224,7 @@ class Trainer:
         val = load_dataset(train_dataset if val_dataset is None else val_dataset, "val")
         test = None if test_dataset is None else load_dataset(test_dataset, "test")
         if test is not None:
-            ledger.set_aside(2 * len(test))
+            ledger.set_aside((1 + FINALISTS) * len(test))
         name = self._named_run(agent, train, val, test, resume)
         async with self._opened_run(ledger, name, agent, train, val, test) as session:
             if val_dataset is None:

@@ -69,6 +69,18 @@ class TestReport:
         text = make(test=None, comparison=comparison, verdict="inconclusive").report()
         assert "validation (nothing was held out; the choice among candidates is accounted" in text
 
+    def test_says_what_so_many_tasks_can_show_where_it_is_inconclusive(self) -> None:
+        comparison = Comparison(0.5, 0.6, 0.1, (-0.1, 0.3), 25, "test", spread=0.5)
+        text = make(test=comparison, comparison=comparison, verdict="inconclusive").report()
+        assert (
+            "\nSo many tasks show a gain of 0.28 or more (four times in five); "
+            "to show one of 0.100, about 210 tasks are needed.\n"
+        ) in text
+        few = Comparison(0.0, 1.0, 1.0, (1.0, 1.0), 5, "test")
+        text = make(test=few, comparison=few, verdict="inconclusive").report()
+        assert "show no gain (four times in five); to show one of 1.000, about 6 tasks" in text
+        assert "So many tasks" not in make().report()
+
     def test_does_without_what_there_is_not(self) -> None:
         text = make(best=SEED, test=None, comparison=None, best_score=None, seed_score=None)
         assert text.report().splitlines()[1:] == [

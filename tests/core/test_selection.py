@@ -18,6 +18,14 @@ pytestmark = pytest.mark.usefixtures("few_resamples")
 
 TEST = load_dataset(range(1000, 1012), "test")
 SEED = "seed"
+OPTIONS: dict[str, Any] = {"initial": {"prompt_template": SEED}}
+ENDING: dict[str, Any] = {
+    "test": None,
+    "stop_reason": "completed",
+    "run": "r",
+    "store": "s",
+    "rng": random.Random(0),
+}
 
 
 def scoring(
@@ -50,10 +58,10 @@ def concluded(engine: SimpleNamespace) -> Any:
         used_up: Any = None,
         **options: Any,
     ) -> TrainResult:
-        options = {"val": range(100, 130), "initial": {"prompt_template": SEED}, **options}
+        options = {"val": range(100, 130), **OPTIONS, **options}
         async with engine.in_session(agent, **options) as session:
             if test is not None:
-                session.test.ledger.set_aside(2 * len(test))
+                session.test.ledger.set_aside(3 * len(test))
             session.report(Candidate(session.initial))
             for name in [SEED, *names] if seed_validated else names:
                 resources = {"prompt_template": name}
@@ -122,6 +130,32 @@ class TestVerdict:
         assert result.test.best_score == 1.0
         assert result.usage.rollouts == 60 + 24
 
+    async def test_is_on_the_better_of_the_best_two_there(self, concluded: Any) -> None:
+        val = {SEED: 0.3, "a": 0.5, "b": 0.9, "c": 0.8}
+        test = {SEED: 0.2, "a": 1.0, "b": 0.5, "c": 0.9}
+        result = await concluded(scoring(val, test), ["a", "b", "c"], test=TEST)
+        assert text(result) == "c"
+        assert result.best_score == 0.8
+        assert (result.test.best_score, result.test.candidates) == (11 / 12, 2)
+        shown = {r.candidate.resources["prompt_template"].raw: r.test for r in result.history}
+        assert shown == {SEED: 4 / 12, "a": None, "b": 7 / 12, "c": 11 / 12}
+        assert result.usage.rollouts == 4 * 30 + 3 * 12
+
+    async def test_of_two_equals_there_is_on_the_better_one_on_validation(
+        self, concluded: Any
+    ) -> None:
+        val, test = {SEED: 0.3, "a": 0.8, "b": 0.9}, {SEED: 0.2, "a": 0.9, "b": 0.9}
+        assert text(await concluded(scoring(val, test), ["a", "b"], test=TEST)) == "b"
+
+    async def test_a_second_that_is_no_better_than_the_seed_is_not_run(
+        self, concluded: Any
+    ) -> None:
+        val, test = {SEED: 0.3, "a": 0.9, "b": 0.3}, {SEED: 0.2, "a": 0.9, "b": 1.0}
+        result = await concluded(scoring(val, test), ["a", "b"], test=TEST)
+        assert text(result) == "a"
+        assert result.test.candidates == 1
+        assert result.usage.rollouts == 3 * 30 + 2 * 12
+
     async def test_of_no_gain_there_gives_the_seed_back(self, concluded: Any) -> None:
         val, test = {SEED: 0.3, "a": 0.9}, {SEED: 0.9, "a": 0.5}
         result = await concluded(scoring(val, test), ["a"], test=TEST)
@@ -155,6 +189,32 @@ class TestVerdict:
         assert alone.comparison.gain == among.comparison.gain
         assert (alone.verdict, among.verdict) == ("improved", "inconclusive")
 
+    async def test_there_counts_those_that_were_dropped_half_way(
+        self, engine: SimpleNamespace
+    ) -> None:
+        """A race gives up most candidates early; they were chosen among all the same."""
+
+        def agent(task: Any, prompt_template: PromptTemplate) -> float:
+            name = prompt_template.template
+            if name == "lucky":
+                return float(by_chance(task, SEED) or task % 30 in range(12))
+            return by_chance(task, name)
+
+        def by_chance(task: int, name: str) -> float:
+            return float(random.Random(f"{task}{name}").random() < 0.35)
+
+        verdicts: list[Any] = []
+        for others in (0, 20):
+            async with engine.in_session(agent, val=range(100, 130), **OPTIONS) as session:
+                await session.evaluate({"prompt_template": SEED}, session.val)
+                await session.evaluate({"prompt_template": "lucky"}, session.val)
+                session.report({"prompt_template": "lucky"})
+                for n in range(others):
+                    await session.evaluate({"prompt_template": f"other {n}"}, session.val[:12])
+                    session.report({"prompt_template": f"other {n}"})
+                verdicts.append((await conclude(session, **ENDING)).verdict)
+        assert verdicts == ["improved", "inconclusive"]
+
     async def test_what_the_world_failed_is_left_out_in_pairs(self, concluded: Any) -> None:
         gone = {(1000, SEED), (1003, "a"), (1007, "a")}
         agent = scoring({SEED: 0.1, "a": 0.9}, {SEED: 0.0, "a": 1.0}, gone)
@@ -183,7 +243,7 @@ class TestEndings:
     async def test_a_budget_keeps_room_for_the_test_split(self, concluded: Any) -> None:
         agent = scoring({SEED: 0.1, "a": 0.9}, {SEED: 0.0, "a": 1.0})
         result = await concluded(
-            agent, ["a"], test=TEST, stop_reason="rollouts", budget=Budget(rollouts=84)
+            agent, ["a"], test=TEST, stop_reason="rollouts", budget=Budget(rollouts=96)
         )
         assert (result.stop_reason, result.verdict) == ("rollouts", "improved")
         assert result.test is not None
