@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agl_adapters.agents import rollout as rollout
     from agl_adapters.agents import wrap as wrap
+    from agl_adapters.exports import export as export
     from agl_adapters.production import use_prompts as use_prompts
     from agl_adapters.prompt_files import load_prompts as load_prompts
     from agl_adapters.prompt_files import save_prompts as save_prompts
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "agl_adapters.agents": ("rollout", "wrap"),
+    "agl_adapters.exports": ("export",),
     "agl_adapters.production": ("use_prompts",),
     "agl_adapters.prompt_files": ("load_prompts", "save_prompts"),
     "agl_core.agents": ("RolloutContext", "emit_reward"),

@@ -10,6 +10,7 @@ import typer
 import agl_adapters
 from agl_adapters.cli.demo import run_demo
 from agl_adapters.cli.evaluate import evaluate
+from agl_adapters.cli.export import export_runs
 from agl_adapters.cli.failures import ReportingGroup
 from agl_adapters.cli.init import init
 from agl_adapters.cli.optimize import optimize
@@ -56,6 +57,7 @@ app.command()(init)
 app.command()(with_groups(optimize))
 app.command("eval")(with_groups(evaluate))
 app.add_typer(runs, name="runs")
+app.command("export")(export_runs)
 
 
 @app.command()

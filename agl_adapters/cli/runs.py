@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +15,7 @@ from rich.text import Text
 import agl_adapters as agl
 from agl_adapters.cli.options import JsonOption
 from agl_adapters.cli.output import print_json
+from agl_adapters.cli.stores import STORE, StoreOption, opened
 from agl_adapters.terminal import changes_view, standard_console
 from agl_core.errors import ConfigurationError
 from agl_core.prompts import PromptTemplate, Resources
@@ -27,8 +27,6 @@ __all__ = ["runs"]
 runs = typer.Typer(help="List, show, compare and delete runs.", no_args_is_help=True)
 
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's name.")]
-StoreOption = Annotated[Path, typer.Option(help="The file that runs are kept in.")]
-STORE = Path("runs.db")
 
 
 @runs.command("list")
@@ -37,8 +35,8 @@ def list_runs(store: StoreOption = STORE, as_json: JsonOption = False) -> None:
 
     Example: [bold]agl runs list --store runs.db[/bold]
     """
-    opened = _opened(store)
-    records = opened.runs()
+    kept = opened(store)
+    records = kept.runs()
     if as_json:
         print_json([_summary(record) for record in records])
         return
@@ -66,10 +64,10 @@ def show(run: RunName, store: StoreOption = STORE, as_json: JsonOption = False) 
 
     Example: [bold]agl runs show 20260105-101500-ab12[/bold]
     """
-    opened = _opened(store)
-    record = _record(opened, run)
-    candidates = opened.candidates(run)
-    statuses = Counter(rollout["status"] for _, rollout in opened.rollouts(run))
+    kept = opened(store)
+    record = _record(kept, run)
+    candidates = kept.candidates(run)
+    statuses = Counter(rollout["status"] for _, rollout in kept.rollouts(run))
     if as_json:
         facts = {"settings": dict(record.settings), "result": record.result}
         print_json(
@@ -96,8 +94,8 @@ def compare(
 
     Example: [bold]agl runs compare first second[/bold]
     """
-    opened = _opened(store)
-    records = [_record(opened, name) for name in (run, other)]
+    kept = opened(store)
+    records = [_record(kept, name) for name in (run, other)]
     if as_json:
         print_json([_summary(record) for record in records])
         return
@@ -122,20 +120,14 @@ def delete(
 
     Example: [bold]agl runs delete first second --yes[/bold]
     """
-    opened = _opened(store)
+    kept = opened(store)
     for name in names:
-        _record(opened, name)
+        _record(kept, name)
     if not yes:
         typer.confirm(f"Delete {', '.join(map(printable, names))} from {store}?", abort=True)
     for name in names:
-        opened.delete_run(name)
+        kept.delete_run(name)
         typer.echo(f"deleted {printable(name)}")
-
-
-def _opened(store: Path) -> agl.SQLiteStore:
-    if not store.is_file():
-        raise ConfigurationError(f"there is no store {store}; name it with --store")
-    return agl.SQLiteStore(store)
 
 
 def _record(store: agl.Store, name: str) -> RunRecord:

@@ -12,23 +12,24 @@ from agl_core.errors import ConfigurationError
 __all__ = ["write_atomically"]
 
 
-def write_atomically(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a text file so that a reader sees the old one or the new one, never a part.
+def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> Path:
+    """Write a file so that a reader sees the old one or the new one, never a part.
 
-    The mode of a file that is replaced is kept, and a link to it stays a link. What UTF-8 cannot
-    hold, half of a surrogate pair, is written as JSON escapes it.
+    The mode of a file that is replaced is kept, and a link to it stays a link. Text is written
+    as UTF-8; what that cannot hold, half of a surrogate pair, as JSON escapes it.
 
     Raises:
         ConfigurationError: If it cannot be written.
     """
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         real = target.resolve()
         temporary = real.with_name(f".{real.name}.{secrets.token_hex(4)}")
         try:
-            with temporary.open("x", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
+            with temporary.open("xb") as file:
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             if real.exists():
