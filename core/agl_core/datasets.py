@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -94,7 +94,8 @@ def load_dataset(source: DatasetSource | Dataset, split: str) -> Dataset:
             JSON-able. The message names the file and line, or the index.
     """
     if isinstance(source, Dataset):
-        return Dataset(split, source)
+        tasks = [replace(task, split=split, index=index) for index, task in enumerate(source)]
+        return Dataset(split, tasks)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         items, where = _read_jsonl(path), str(path)

@@ -60,12 +60,6 @@ class TestDataset:
         assert dataset.fingerprint() == load_dataset(list(range(5)), "train").fingerprint()
         assert dataset.fingerprint() != load_dataset([0, 2, 1, 3, 4], "val").fingerprint()
 
-    def test_one_that_is_loaded_already_is_taken_as_it_is(self) -> None:
-        dataset = load_dataset(range(3), "val")
-        again = load_dataset(dataset, "test")
-        assert again.split == "test"
-        assert list(again) == list(dataset)
-
     @pytest.mark.parametrize(
         ("source", "reason"),
         [
@@ -163,3 +157,13 @@ def test_a_task_that_is_nested_too_deeply_is_refused_before_it_is_copied() -> No
     copy.deepcopy(load_dataset([nested(49)], "val")[0].data)
     with pytest.raises(DatasetError, match="the val dataset, task 1: it is nested more than 100"):
         load_dataset([1, nested(50)], "val")
+
+
+def test_a_dataset_can_serve_as_another_split() -> None:
+    val = load_dataset([{"q": 1}, {"q": 2}, {"q": 3}], "val")[1:]
+    train = load_dataset(val, "train")
+    assert [(task.split, task.index, task.data) for task in train] == [
+        ("train", 0, {"q": 2}),
+        ("train", 1, {"q": 3}),
+    ]
+    assert [task.key for task in train] == [task.key for task in val]
