@@ -14,7 +14,7 @@ from agl_core.rewards import Reward
 from agl_core.sightings import Sightings
 from agl_core.spans import Span
 
-__all__ = ["Evaluation", "ModelUsage", "Rollout", "RolloutStatus"]
+__all__ = ["Evaluation", "ModelUsage", "Rollout", "RolloutStatus", "mean_score"]
 
 RolloutStatus = Literal["succeeded", "failed", "timed_out", "unavailable"]
 """``failed`` and ``timed_out`` are the agent's own failures and score the failure reward.
@@ -174,10 +174,16 @@ class Rollout:
 
 
 class Evaluation(Sequence[Rollout]):
-    """The rollouts of one candidate on some tasks, in the order of the tasks."""
+    """The rollouts of one candidate on some tasks, in the order of the tasks.
 
-    def __init__(self, rollouts: Sequence[Rollout]) -> None:
+    Args:
+        rollouts: The rollouts; those of one task follow one another.
+        repeats: How many there are of each task.
+    """
+
+    def __init__(self, rollouts: Sequence[Rollout], repeats: int = 1) -> None:
         self._rollouts = tuple(rollouts)
+        self._repeats = repeats
 
     @overload
     def __getitem__(self, index: int) -> Rollout: ...
@@ -199,18 +205,25 @@ class Evaluation(Sequence[Rollout]):
 
     @property
     def scores(self) -> tuple[float | None, ...]:
-        """The score of each rollout; None where the world failed."""
-        return tuple(rollout.score for rollout in self._rollouts)
+        """The score of each task, the mean over its rollouts; None where the world failed."""
+        each = [rollout.score for rollout in self._rollouts]
+        size = self._repeats
+        return tuple(mean_score(each[at : at + size]) for at in range(0, len(each), size))
 
     @property
     def score(self) -> float | None:
-        """The mean score of the rollouts that have one; None if none has."""
-        scored = [score for score in self.scores if score is not None]
-        return fmean(scored) if scored else None
+        """The mean over the tasks that have a score; None if none has."""
+        return mean_score(self.scores)
 
     def __repr__(self) -> str:
         score = "none" if self.score is None else f"{self.score:.3f}"
         return f"Evaluation({len(self)} rollouts, score {score})"
+
+
+def mean_score(scores: Sequence[float | None]) -> float | None:
+    """Return the mean of the scores that there are; None if there is none."""
+    known = [score for score in scores if score is not None]
+    return fmean(known) if known else None
 
 
 def _slot_json(use: SlotUse) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
 from agl_core.backoff import Backoff
 from agl_core.budgets import BudgetExhaustedError, Ledger
@@ -72,9 +73,22 @@ class RolloutRunner:
         return dict(self._own)
 
     async def run_all(
-        self, resources: Resources, tasks: Sequence[Task], *, repeat: str = "0", priority: int = 0
+        self,
+        resources: Resources,
+        tasks: Sequence[Task],
+        *,
+        repeat: str = "0",
+        repeats: int = 1,
+        priority: int = 0,
     ) -> list[Rollout]:
-        """Run each task once, concurrently; return the rollouts in the order of the tasks.
+        """Run each task, concurrently; return the rollouts in the order of the tasks.
+
+        Args:
+            resources: The prompts.
+            tasks: The tasks.
+            repeat: Tells apart fresh rollouts of the same resources on the same task.
+            repeats: How often each task is run; its rollouts follow one another.
+            priority: Waiting rollouts of a lower number run first.
 
         Raises:
             BudgetExhaustedError: If the budget leaves no room for one; those running are finished
@@ -87,7 +101,7 @@ class RolloutRunner:
         started: list[asyncio.Task[Rollout]] = []
         stopped = False
 
-        async def run_one(task: Task) -> Rollout:
+        async def run_one(task: Task, repeat: str) -> Rollout:
             nonlocal stopped
             try:
                 return await self._run_once(bound, task, repeat, priority)
@@ -98,11 +112,12 @@ class RolloutRunner:
                 window.release()
 
         try:
-            for task in tasks:
+            for task, number in product(tasks, range(repeats)):
                 await window.acquire()
                 if stopped:
                     break
-                started.append(asyncio.create_task(run_one(task)))
+                name = f"{repeat}/{number}" if number else repeat
+                started.append(asyncio.create_task(run_one(task, name)))
             results = await asyncio.gather(*started, return_exceptions=True)
         except asyncio.CancelledError:
             for job in started:

@@ -19,11 +19,11 @@ from agl_core.errors import ConfigurationError, ModelError, RolloutError
 from agl_core.models import ChatMessage, ModelClient
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.rewrites import InvalidRewriteError, check_placeholders
-from agl_core.rollouts import Evaluation
+from agl_core.rollouts import Evaluation, mean_score
 from agl_core.runners import RolloutRunner
 from agl_core.seed_checks import SeedCheck
 from agl_core.store import Store
-from agl_core.validations import Scores, Validations, mean
+from agl_core.validations import Scores, Validations
 
 __all__ = ["Journal", "Session"]
 
@@ -47,6 +47,7 @@ class Session:
         val: The validation tasks.
         initial: The seed's resources.
         rng: A random source that depends on the trainer's seed alone.
+        repeats: How often a task is run for its score, the mean.
     """
 
     def __init__(  # noqa: PLR0913 - the parts are composed here
@@ -61,11 +62,13 @@ class Session:
         ledger: Ledger,
         callback: Callback,
         seed: int,
+        repeats: int = 1,
     ) -> None:
         self.train = train
         self.val = val
         self.initial = initial
         self.rng = random.Random(f"{seed}/algorithm")
+        self.repeats = repeats
         self._runner = runner
         self._client = client
         self._journal = journal
@@ -111,6 +114,7 @@ class Session:
         tasks: Iterable[Any],
         *,
         repeat: str | int = 0,
+        repeats: int | None = None,
         priority: int = 0,
     ) -> Evaluation:
         """Run the agent on tasks with these resources, concurrently.
@@ -121,10 +125,12 @@ class Session:
             tasks: Tasks of `train` and `val`, or JSON-able ones of your own.
             repeat: Tells apart fresh rollouts of the same resources on the same task. Those of
                 repeat 0 are the candidate's validation, to which only `confirm` adds.
+            repeats: How often each task is run, if not as often as the trainer was told: 1 where
+                the rollouts count and not the score.
             priority: Waiting rollouts of a lower number run first.
 
         Returns:
-            One rollout per task, in the order of the tasks.
+            The rollouts of each task, in the order of the tasks.
 
         Raises:
             ConfigurationError: If a name is none of the seed's, or placeholders differ from the
@@ -134,14 +140,15 @@ class Session:
         """
         resolved = self._resolve(resources)
         chosen = self._tasks(tasks)
+        times = self.repeats if repeats is None else repeats
         rollouts = await self._runner.run_all(
-            resolved, chosen, repeat=str(repeat), priority=priority
+            resolved, chosen, repeat=str(repeat), repeats=times, priority=priority
         )
-        evaluation = Evaluation(rollouts)
+        evaluation = Evaluation(rollouts, times)
         identity = fingerprint(resolved)
         if identity == self._seed_id:
             self._check_seed(evaluation)
-        if str(repeat) == "0":
+        if str(repeat) == "0" and times >= self.repeats:
             self._validations.add(identity, chosen, evaluation.scores)
         target = self.budget.target
         score = self.validation_score(resolved)
@@ -177,12 +184,13 @@ class Session:
     ) -> list[Evaluation]:
         """Run candidates on tasks that the algorithm never saw, with what was set aside for it."""
         self._ledger.release_set_aside()
-        runs = [self._runner.run_all(resources, tasks) for resources in candidates]
+        repeats = self.repeats
+        runs = [self._runner.run_all(c, tasks, repeats=repeats) for c in candidates]
         finished = await asyncio.gather(*runs, return_exceptions=True)
         for result in finished:
             if isinstance(result, BaseException):
                 raise result
-        return [Evaluation(result) for result in finished if isinstance(result, list)]
+        return [Evaluation(result, repeats) for result in finished if isinstance(result, list)]
 
     async def ask(
         self,
@@ -308,7 +316,7 @@ class Session:
 
     def validation_score(self, resources: Resources) -> float | None:
         """Return the mean score on all of `val`, if these resources have been run there."""
-        return mean(self.validation(resources) or ())
+        return mean_score(self.validation(resources) or ())
 
     def _resolve(self, resources: Mapping[str, str | PromptTemplate]) -> Resources:
         unknown = resources.keys() - self.initial.keys()

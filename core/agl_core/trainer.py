@@ -55,6 +55,8 @@ class Trainer:
         store: A path of a SQLite file, or a store. In memory by default: lost at the end.
         run: The run's name in the store; made up by default.
         seed: Everything random that the run decides depends on it.
+        repeats: How often a validation or test task is run for its score, the mean; for rewards
+            that differ from run to run. The tasks still count once in the verdict.
         timeout: Seconds after which a rollout is given up as timed out; None for no limit.
         failure_reward: The score of a rollout in which the agent failed.
         client: The ``openai.AsyncOpenAI`` client, or a `ModelClient`, for the algorithm's own model
@@ -84,6 +86,7 @@ class Trainer:
         store: str | os.PathLike[str] | Store | None = None,
         run: str | None = None,
         seed: int = 0,
+        repeats: int = 1,
         timeout: float | None = 600.0,
         failure_reward: float = 0.0,
         client: openai.AsyncOpenAI | ModelClient | None = None,
@@ -94,21 +97,18 @@ class Trainer:
         backoff: Backoff | None = None,
         accept: Acceptance = "gain",
     ) -> None:
-        if not isinstance(n_runners, int) or isinstance(n_runners, bool) or n_runners < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise ConfigurationError(
-                f"n_runners is {n_runners!r}; it is a whole number, at least 1"
-            )
         if accept not in get_args(Acceptance):
             raise ConfigurationError(
                 f"accept is {accept!r}; it is one of {', '.join(get_args(Acceptance))}"
             )
         self._algorithm = APO() if algorithm is None else _checked_algorithm(algorithm)
-        self._n_runners = n_runners
+        self._n_runners = _checked_count("n_runners", n_runners)
         self._initial = coerce_resources(initial_resources or {})
         self._budget = _checked_budget(budget)
         self._store = _opened(store)
         self._run = run
         self._seed = seed
+        self._repeats = _checked_count("repeats", repeats)
         self._timeout = _checked_timeout(timeout)
         self._failure_reward = _checked_number("failure_reward", failure_reward)
         self._client = client
@@ -184,7 +184,7 @@ class Trainer:
         ledger = Ledger(self._budget)
         # As a run of the baseline that is kept nowhere.
         dry = copy.copy(self)
-        dry._algorithm, dry._store = Baseline(), MemoryStore()
+        dry._algorithm, dry._store, dry._repeats = Baseline(), MemoryStore(), 1
 
         async def run() -> Evaluation:
             data = load_dataset(dataset, "val")[:tasks]
@@ -224,7 +224,7 @@ class Trainer:
         val = load_dataset(train_dataset if val_dataset is None else val_dataset, "val")
         test = None if test_dataset is None else load_dataset(test_dataset, "test")
         if test is not None:
-            ledger.set_aside((1 + FINALISTS) * len(test))
+            ledger.set_aside((1 + FINALISTS) * self._repeats * len(test))
         name = self._named_run(agent, train, val, test, resume)
         async with self._opened_run(ledger, name, agent, train, val, test) as session:
             if val_dataset is None:
@@ -295,6 +295,7 @@ class Trainer:
                 ledger=ledger,
                 callback=self._callback,
                 seed=self._seed,
+                repeats=self._repeats,
             )
             plan = Plan(
                 run=name,
@@ -333,6 +334,7 @@ class Trainer:
             "test": None if test is None else test.fingerprint(),
             "initial_resources": {n: prompt.to_json() for n, prompt in self._initial.items()},
             "seed": self._seed,
+            "repeats": self._repeats,
             "failure_reward": self._failure_reward,
         }
         name = begin_or_resume(self._store, self._run, settings, resume)
@@ -377,6 +379,12 @@ def _checked_timeout(timeout: float | None) -> float | None:
     if timeout is not None and _checked_number("timeout", timeout) <= 0:
         raise ConfigurationError(f"timeout is {timeout!r}; give seconds, or None for no limit")
     return timeout
+
+
+def _checked_count(name: str, value: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{name} is {value!r}; it is a whole number, at least 1")
+    return value
 
 
 def _checked_number(name: str, value: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agl_core.datasets import Dataset, Task
+from agl_core.rollouts import mean_score
 
 __all__ = ["Scores", "Validations"]
 
@@ -46,7 +47,7 @@ class Validations:
         runs = [*([] if first is None else [first]), *self._confirmations.get(identity, ())]
         if not runs:
             return None
-        return tuple(mean(scores) for scores in zip(*runs, strict=True))
+        return tuple(mean_score(scores) for scores in zip(*runs, strict=True))
 
     def so_far(self, identity: str) -> Scores:
         """Return a candidate's scores as far as it was run."""
@@ -61,9 +62,3 @@ class Validations:
         if len(first) < len(self._val):
             return None
         return tuple(first[index] for index in range(len(self._val)))
-
-
-def mean(scores: Sequence[float | None]) -> float | None:
-    """Return the mean of the scores that there are; None if there is none."""
-    known = [score for score in scores if score is not None]
-    return sum(known) / len(known) if known else None

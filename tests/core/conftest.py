@@ -115,7 +115,7 @@ async def running(  # noqa: PLR0913 - all optional
 
 
 @asynccontextmanager
-async def in_session(
+async def in_session(  # noqa: PLR0913 - all optional
     function: Callable[..., Any] | Agent,
     *,
     initial: Mapping[str, Any] | None = None,
@@ -123,6 +123,7 @@ async def in_session(
     val: Any = range(100, 104),
     client: ModelClient | None = None,
     seed: int = 0,
+    repeats: int = 1,
     callback: Callback | None = None,
     **options: Any,
 ) -> AsyncGenerator[Any]:
@@ -141,6 +142,7 @@ async def in_session(
             ledger=below.ledger,
             callback=callback,
             seed=seed,
+            repeats=repeats,
         )
         session.test = below
         yield session

@@ -83,6 +83,13 @@ class TestEvaluation:
         assert Evaluation([make(1.0), make(None), make(0.5)]).score == 0.75
         assert Evaluation([make(1.0), make(None)]).scores == (1.0, None)
 
+    def test_of_repeats_a_task_counts_once_by_its_mean(self) -> None:
+        rollouts = [make(score) for score in (1.0, 0.0, None, 0.5, None, None)]
+        evaluation = Evaluation(rollouts, repeats=2)
+        assert evaluation.scores == (0.5, 0.5, None)
+        assert evaluation.score == 0.5
+        assert list(evaluation) == rollouts
+
     def test_without_any_score_there_is_none(self) -> None:
         assert Evaluation([make(None)]).score is None
         assert Evaluation([]).score is None

@@ -54,6 +54,28 @@ class TestOrder:
         assert len(watcher.run) == 1
 
 
+class TestRepeats:
+    async def test_of_a_task_follow_one_another_and_are_kept_apart(
+        self, engine: SimpleNamespace
+    ) -> None:
+        runs = iter(range(100))
+        async with engine.running(lambda task: next(runs), n_runners=1) as test:
+            rollouts = await test.runner.run_all(HI, tasks(2), repeats=3)
+            assert [rollout.task["number"] for rollout in rollouts] == [0, 0, 0, 1, 1, 1]
+            assert sorted(rollout.score for rollout in rollouts) == [0, 1, 2, 3, 4, 5]
+            again = await test.runner.run_all(HI, tasks(2), repeats=3)
+            assert [rollout.id for rollout in again] == [rollout.id for rollout in rollouts]
+            assert next(runs) == 6
+
+    async def test_the_first_is_the_run_without_repeats(self, engine: SimpleNamespace) -> None:
+        watcher = engine.Watcher()
+        async with engine.running(lambda task: 1, callback=watcher) as test:
+            alone = await test.runner.run_all(HI, tasks(1), repeat="a")
+            first, second = await test.runner.run_all(HI, tasks(1), repeat="a", repeats=2)
+        assert (first.id, len(watcher.run)) == (alone[0].id, 2)
+        assert second.id == f"{first.id}/1"
+
+
 class TestScores:
     @pytest.mark.parametrize("failure_reward", [0.0, -1.0])
     async def test_the_agents_own_failure_scores_the_failure_reward(

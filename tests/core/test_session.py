@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from agl_core.budgets import Budget, BudgetExhaustedError
 from agl_core.candidates import Candidate
+from agl_core.datasets import load_dataset
 from agl_core.errors import ConfigurationError, ModelError, RolloutError
 from agl_core.prompts import PromptTemplate
 from agl_core.store import MemoryStore
@@ -112,6 +114,48 @@ class TestEvaluate:
             go.set()
             await asyncio.gather(*jobs)
         assert order == [0, 10, 30, 20, 40]
+
+
+class TestRepeats:
+    @staticmethod
+    def alternating() -> Any:
+        """Return an agent that is right on every other run of a task."""
+        runs: Counter[Any] = Counter()
+
+        def agent(task: Any, prompt_template: PromptTemplate) -> float:
+            runs[task, prompt_template.format()] += 1
+            return float(runs[task, prompt_template.format()] % 2)
+
+        return agent
+
+    async def test_a_score_is_the_mean_over_them(self, engine: SimpleNamespace) -> None:
+        async with engine.in_session(self.alternating(), repeats=2) as session:
+            evaluation = await session.evaluate(session.initial, session.val)
+            assert (len(evaluation), evaluation.scores) == (8, (0.5,) * 4)
+            assert session.validation(session.initial) == (0.5,) * 4
+            held_out = load_dataset(range(6), "test")
+            (tested,) = await session.evaluate_held_out([session.initial], held_out)
+            assert tested.scores == (0.5,) * 6
+            assert session.usage.rollouts == 8 + 12
+
+    async def test_where_the_rollouts_count_there_need_be_none(
+        self, engine: SimpleNamespace
+    ) -> None:
+        async with engine.in_session(self.alternating(), repeats=2) as session:
+            once = await session.evaluate(session.initial, session.val, repeats=1)
+            assert once.scores == (1.0,) * 4
+            assert session.validation(session.initial) is None
+            await session.evaluate(session.initial, session.val)
+            assert session.validation_score(session.initial) == 0.5
+            assert session.usage.rollouts == 8
+
+    async def test_a_confirmation_has_as_many(self, engine: SimpleNamespace) -> None:
+        async with engine.in_session(self.alternating(), repeats=3) as session:
+            await session.evaluate(session.initial, session.val)
+            assert session.validation_score(session.initial) == pytest.approx(2 / 3)
+            await session.confirm(session.initial)
+            assert session.validation_score(session.initial) == 0.5
+            assert session.usage.rollouts == 24
 
 
 class TestValidation:

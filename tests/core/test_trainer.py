@@ -355,6 +355,7 @@ class TestBadInput:
             ({"n_runners": 0}, "n_runners is 0; it is a whole number, at least 1"),
             ({"n_runners": 2.0}, "n_runners is 2.0"),
             ({"n_runners": True}, "n_runners is True"),
+            ({"repeats": 0}, "repeats is 0; it is a whole number, at least 1"),
             ({"timeout": 0}, "timeout is 0"),
             ({"timeout": -1.0}, "timeout is -1.0"),
             ({"timeout": "10"}, "timeout is '10'"),
@@ -627,6 +628,7 @@ class TestResume:
             ({"algorithm": Baseline()}, r"algorithm \(name\)"),
             ({"initial_resources": {"prompt_template": "Else."}}, "initial_resources"),
             ({"failure_reward": -1.0}, "failure_reward"),
+            ({"repeats": 2}, "repeats"),
             ({"val": TEST}, "val"),
             ({"train": VAL, "test": TEST}, "train, test"),
             ({"agent": booking}, "agent"),
@@ -677,6 +679,19 @@ class TestBudget:
         assert result.test is not None
         with pytest.raises(ConfigurationError, match="leaves none for the search"):
             Trainer(louder, initial_resources=SEED, budget=Budget(rollouts=87)).fit(
+                hearing, TRAIN, VAL, test_dataset=TEST
+            )
+
+    def test_counts_repeats_and_the_verdict_tasks(self) -> None:
+        trainer = Trainer(
+            louder, initial_resources=SEED, budget=Budget(rollouts=4 * 58 + 58), repeats=2
+        )
+        result = trainer.fit(hearing, TRAIN, VAL, test_dataset=TEST)
+        assert (result.usage.rollouts, result.verdict) == (4 * 58, "improved")
+        assert result.test is not None
+        assert result.test.tasks == 29
+        with pytest.raises(ConfigurationError, match="the test split takes 174"):
+            Trainer(louder, initial_resources=SEED, budget=Budget(rollouts=174), repeats=2).fit(
                 hearing, TRAIN, VAL, test_dataset=TEST
             )
 

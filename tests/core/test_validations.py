@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from agl_core.datasets import load_dataset
-from agl_core.validations import Validations, mean
+from agl_core.validations import Validations
 
 VAL = load_dataset(range(3), "val")
 TRAIN = load_dataset(range(3), "train")
@@ -39,8 +39,3 @@ def test_candidates_are_told_apart() -> None:
     assert validations.scores("b") is None
     assert validations.so_far("b") == (None, None, None)
     assert validations.runs("b") == 0
-
-
-def test_mean_is_over_the_scores_that_there_are() -> None:
-    assert mean([1.0, None, 0.0]) == 0.5
-    assert mean([None]) is mean([]) is None

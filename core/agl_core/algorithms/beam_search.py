@@ -148,7 +148,7 @@ class BeamSearch:
         size = min(len(session.train), self.gradient_batch_size)
         tasks = branch.rng.sample(list(session.train), size)
         evaluation = await session.evaluate(
-            parent.resources, tasks, repeat=branch.label, priority=_BRANCH
+            parent.resources, tasks, repeat=branch.label, repeats=1, priority=_BRANCH
         )
         try:
             critique = await self.editor.critique(

@@ -130,7 +130,7 @@ class _Run:
 
     async def _shortfalls(self, parent: Candidate, batch: Sequence[Task]) -> list[Rollout]:
         """Return the parent's rollouts on the batch that could have earned more, worst first."""
-        evaluation = await self._session.evaluate(parent.resources, batch)
+        evaluation = await self._session.evaluate(parent.resources, batch, repeats=1)
         scored = [(r.score, r) for r in evaluation if r.score is not None and r.score < _PERFECT]
         return [rollout for _, rollout in sorted(scored, key=lambda item: item[0])]
 
@@ -239,7 +239,7 @@ class _Run:
         self._keep(candidate)
 
     async def _fill(self, candidate: Candidate, batch: Sequence[Task]) -> None:
-        await self._session.evaluate(candidate.resources, batch)
+        await self._session.evaluate(candidate.resources, batch, repeats=1)
 
     def _keep(self, candidate: Candidate) -> None:
         """Take a validated candidate into the pool."""
