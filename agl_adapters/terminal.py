@@ -11,7 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from agl_core.budgets import StopReason, Usage
+from agl_adapters.wording import VERDICTS, stop_sentence, where_compared
+from agl_core.budgets import Usage
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.result import TrainResult, outlook
 from agl_core.statistics import Comparison, Verdict
@@ -26,19 +27,10 @@ __all__ = [
     "verdict_view",
 ]
 
-_VERDICTS: Mapping[Verdict, tuple[str, str]] = {
-    "improved": ("bold green", "The whole interval is above zero: this is hardly chance."),
-    "inconclusive": (
-        "bold yellow",
-        "The interval takes in zero: this may be chance. More tasks would tell.",
-    ),
-    "no_gain": ("bold red", "The seed's prompts stay: nothing better was found."),
-}
-
-_STOPS: Mapping[StopReason, str] = {
-    "completed": "",
-    "target": "The search stopped early: the target score was reached.",
-    "interrupted": "The run was interrupted: this is the best so far.",
+_STYLES: Mapping[Verdict, str] = {
+    "improved": "bold green",
+    "inconclusive": "bold yellow",
+    "no_gain": "bold red",
 }
 
 
@@ -108,19 +100,18 @@ def verdict_view(result: TrainResult, note: str = "") -> RenderableType:
         result: The run's result.
         note: What kind of run it was, such as "simulated".
     """
-    style, meaning = _VERDICTS[result.verdict]
     verdict = Text.assemble(
-        ("Verdict: ", "bold"), (result.verdict.replace("_", " "), style), f" ({note})" * bool(note)
+        ("Verdict: ", "bold"),
+        (result.verdict.replace("_", " "), _STYLES[result.verdict]),
+        f" ({note})" * bool(note),
     )
     lines: list[RenderableType] = [verdict]
     if result.comparison is not None:
         lines.append(_comparison_text(result.comparison))
-    lines.append(Text(meaning))
+    lines.append(Text(VERDICTS[result.verdict]))
     if result.comparison is not None and result.verdict == "inconclusive":
         lines.append(Text(outlook(result.comparison)))
-    cap = result.stop_reason.replace("_", " ")
-    stop = _STOPS.get(result.stop_reason, f"The budget's {cap} were used up.")
-    if stop:
+    if stop := stop_sentence(result.stop_reason):
         lines.append(Text(stop, style="yellow"))
     return Group(*lines, spent_text(result.usage))
 
@@ -138,13 +129,8 @@ def spent_text(spent: Usage) -> Text:
 
 def _comparison_text(comparison: Comparison) -> Text:
     low, high = comparison.interval
-    where = (
-        "test tasks that the search never saw"
-        if comparison.split == "test"
-        else "validation tasks (none were held out; the choice among candidates is accounted for)"
-    )
     return Text.assemble(
-        f"On {comparison.tasks} {where}, the best prompts score ",
+        f"On {comparison.tasks} {where_compared(comparison)}, the best prompts score ",
         (f"{comparison.best_score:.3f}", "bold"),
         " and the seed's ",
         (f"{comparison.seed_score:.3f}", "bold"),

@@ -1,0 +1,35 @@
+"""What a run's outcome is in plain words, wherever it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from agl_core.budgets import StopReason
+from agl_core.statistics import Comparison, Verdict
+
+__all__ = ["VERDICTS", "stop_sentence", "where_compared"]
+
+VERDICTS: Mapping[Verdict, str] = {
+    "improved": "The whole interval is above zero: this is hardly chance.",
+    "inconclusive": "The interval takes in zero: this may be chance. More tasks would tell.",
+    "no_gain": "The seed's prompts stay: nothing better was found.",
+}
+"""What each verdict means."""
+
+_STOPS: Mapping[StopReason, str] = {
+    "completed": "",
+    "target": "The search stopped early: the target score was reached.",
+    "interrupted": "The run was interrupted: this is the best so far.",
+}
+
+
+def stop_sentence(reason: StopReason) -> str:
+    """Say why a run ended; nothing, if its algorithm was done."""
+    return _STOPS.get(reason, f"The budget's {reason.replace('_', ' ')} were used up.")
+
+
+def where_compared(comparison: Comparison) -> str:
+    """Name the tasks that a comparison was made on."""
+    if comparison.split == "test":
+        return "test tasks that the search never saw"
+    return "validation tasks (none were held out; the choice among candidates is accounted for)"
