@@ -7,11 +7,19 @@ import warnings
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 
 from agl_adapters.integration import Integration
 from agl_core.errors import IntegrationError, UnknownAgentError
 
-__all__ = ["GROUP", "find_integration", "integrations", "is_imported", "load_integration"]
+__all__ = [
+    "GROUP",
+    "find_integration",
+    "integrations",
+    "is_imported",
+    "is_installed",
+    "load_integration",
+]
 
 GROUP = "agl_adapters.integrations"
 """The entry point group; ours are found in it like anybody else's."""
@@ -66,6 +74,11 @@ def load_integration(entry: EntryPoint) -> Integration:
 def is_imported(integration: Integration) -> bool:
     """Tell whether the framework has been imported. If not, no object of it exists."""
     return any(package in sys.modules for package in integration.packages)
+
+
+def is_installed(integration: Integration) -> bool:
+    """Tell whether the framework could be imported. It is not imported to find out."""
+    return is_imported(integration) or any(map(find_spec, integration.packages))
 
 
 def find_integration(

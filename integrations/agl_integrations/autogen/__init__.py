@@ -5,9 +5,9 @@ program asks for one (``include_usage``); the tools of an MCP workbench have spa
 and results. A `run_stream` that is left before its end makes OpenTelemetry log that a context could
 not be detached, as AutoGen's own spans do.
 
-Not covered: agents whose prompt is kept by a service (`OpenAIAssistantAgent`, `AzureAIAgent`), an
-`OpenAIAgent` whose module is imported while the hooks are installed, runtimes that spread over
-processes (autogen-ext's gRPC runtime), and the descriptions of agents, tools and handoffs.
+Not covered: agents whose prompt is kept by a service (`OpenAIAssistantAgent`, `AzureAIAgent`),
+runtimes that spread over processes (autogen-ext's gRPC runtime), and the descriptions of agents,
+tools and handoffs.
 
 Importing this module does not import AutoGen.
 """
@@ -17,8 +17,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
+
+from agl_adapters.imports import when_imported
 
 if TYPE_CHECKING:
     from agl_adapters.integration import Target
@@ -48,7 +51,7 @@ class AutoGenIntegration:
     """
 
     name = "autogen"
-    packages: tuple[str, ...] = ("autogen_agentchat", "autogen_core")
+    packages: tuple[str, ...] = ("autogen_agentchat", "autogen_core", "autogen_ext")
 
     def __init__(self) -> None:
         self._used: WeakValueDictionary[int, Any] = WeakValueDictionary()
@@ -83,11 +86,12 @@ class AutoGenIntegration:
         from agl_integrations.autogen._failures import FailureHook
         from agl_integrations.autogen._models import ModelHook
         from agl_integrations.autogen._patches import patched
-        from agl_integrations.autogen._prompts import PromptHook
+        from agl_integrations.autogen._prompts import OPENAI_AGENT, PromptHook
         from agl_integrations.autogen._spans import SpanSource
 
+        prompts = PromptHook()
         hooks = (
-            PromptHook(),
+            prompts,
             ModelHook(tracing),
             SpanSource(tracing),
             ContextHook(),
@@ -96,4 +100,5 @@ class AutoGenIntegration:
         with patched() as patches:
             for hook in hooks:
                 hook.install(patches)
-            yield
+            with when_imported([OPENAI_AGENT], partial(prompts.install_in_openai_agent, patches)):
+                yield

@@ -31,16 +31,22 @@ from agl_integrations.autogen._compat import MAGENTIC_PROMPTS
 from agl_integrations.autogen._coverage import Coverage
 from agl_integrations.autogen._patches import Patches, Wrapper
 
-__all__ = ["TEAMS", "PromptHook", "prompt_path"]
+__all__ = ["OPENAI_AGENT", "TEAMS", "PromptHook", "prompt_path"]
 
 _SELECTOR = "SelectorGroupChat"
 _MAGENTIC = "MagenticOneGroupChat"
 TEAMS = frozenset({_SELECTOR, _MAGENTIC})
 """What the slots of the prompts of teams are named after."""
 
+OPENAI_AGENT = "autogen_ext.agents.openai._openai_agent"
+"""A module that needs packages which are not always there: it is hooked if it is imported."""
+
 
 class PromptHook:
     """Puts the bound prompts where agents and teams read theirs."""
+
+    def __init__(self) -> None:
+        self._covers_openai_agent = False
 
     def install(self, patches: Patches) -> None:
         """Install the hook."""
@@ -53,11 +59,15 @@ class PromptHook:
         for prompt in MAGENTIC_PROMPTS:
             orchestrator = magentic.MagenticOneOrchestrator
             patches.wrap(orchestrator, f"_get_{prompt}", _rendered_by_method(prompt))
-        # Its module needs packages that are not always there; nobody uses it without importing it.
-        module = sys.modules.get("autogen_ext.agents.openai._openai_agent")
-        if module is not None:
-            patches.wrap(module.OpenAIAgent, "_build_api_parameters", _api_parameters)
-            patches.wrap(module.OpenAIAgent, "on_messages_stream", _covered_stream)
+        self.install_in_openai_agent(patches)
+
+    def install_in_openai_agent(self, patches: Patches) -> None:
+        """Install the part for `OPENAI_AGENT`, once that has been imported."""
+        agent = getattr(sys.modules.get(OPENAI_AGENT), "OpenAIAgent", None)
+        if agent is not None and not self._covers_openai_agent:
+            self._covers_openai_agent = True
+            patches.wrap(agent, "_build_api_parameters", _api_parameters)
+            patches.wrap(agent, "on_messages_stream", _covered_stream)
 
 
 def prompt_path(owner: ChatAgent | BaseAgent) -> str:
