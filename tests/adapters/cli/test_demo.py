@@ -133,7 +133,7 @@ def test_the_prompts_are_a_file_that_says_that_it_is_simulated(shown: Run) -> No
     data = json.loads((shown.out / "prompts.json").read_text())
     assert sorted(agl.load_prompts(shown.out / "prompts.json")) == [DECIDER, PLANNER]
     assert data["run"].startswith("demo-simulated-")
-    assert data["prompts"][DECIDER]["replaces"]["template"] == "You are a booking assistant."
+    assert data["prompts"][DECIDER]["replaces"]["template"] == ["You are a booking assistant."]
 
 
 def test_the_journal_holds_the_run(shown: Run) -> None:
