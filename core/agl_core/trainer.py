@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import copy
 import math
@@ -21,6 +22,7 @@ from agl_core.discovery import discover_prompts
 from agl_core.errors import ConfigurationError
 from agl_core.event_loops import run_blocking
 from agl_core.executors import Executor, LocalExecutor
+from agl_core.exporting import provider_to_export_to
 from agl_core.models import ModelClient, OpenAIClient
 from agl_core.plans import Plan
 from agl_core.prompts import PromptTemplate, coerce_resources
@@ -64,7 +66,7 @@ class Trainer:
         executor: Where rollouts run; the event loop and threads of this process by default.
         callbacks: Who watches the run. Without any, warnings are logged (`Logged`).
         tracer_provider: Where spans go besides the store; by default the global provider, if the
-            user has set one.
+            user has set one, else where OpenTelemetry's environment variables say.
         capture_content: Whether spans hold prompts and answers. Without them a critique sees
             tasks, outputs and rewards only.
         backoff: How rollouts that the world failed are tried again.
@@ -260,10 +262,13 @@ class Trainer:
     ) -> AsyncGenerator[Session]:
         agent.check(self._initial)
         client = self._model_client()
-        tracing = Tracing(self._tracer_provider, self._capture_content)
+        exporting = provider_to_export_to(self._tracer_provider)
+        tracing = Tracing(exporting or self._tracer_provider, self._capture_content)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._callback.on_close)
             self._callback.on_open()
+            if exporting is not None:
+                stack.push_async_callback(asyncio.to_thread, exporting.shutdown)
             stack.callback(tracing.shutdown)
             if client is not None:
                 if client is not self._client:
