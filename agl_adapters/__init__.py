@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from agl_core.agents import RolloutContext as RolloutContext
     from agl_core.agents import emit_reward as emit_reward
     from agl_core.algorithms import APO as APO
+    from agl_core.algorithms import GEPA as GEPA
     from agl_core.algorithms import Algorithm as Algorithm
     from agl_core.algorithms import Baseline as Baseline
     from agl_core.algorithms import algorithm as algorithm
@@ -60,7 +61,7 @@ _HOMES = {
     "agl_adapters.production": ("use_prompts",),
     "agl_adapters.prompt_files": ("load_prompts", "save_prompts"),
     "agl_core.agents": ("RolloutContext", "emit_reward"),
-    "agl_core.algorithms": ("APO", "Algorithm", "Baseline", "algorithm"),
+    "agl_core.algorithms": ("APO", "GEPA", "Algorithm", "Baseline", "algorithm"),
     "agl_core.budgets": ("Budget", "Usage"),
     "agl_core.callbacks": ("Callback",),
     "agl_core.candidates": ("Candidate",),

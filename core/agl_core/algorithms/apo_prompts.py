@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 
+from agl_core.algorithms.rollout_texts import error_text, output_text, score_text, task_text
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.rollouts import Rollout
 from agl_core.traces import TraceToMessages
 
-__all__ = ["critique_request", "named_prompts", "rewrite_request"]
-
-_TASK_CHARS = 2_000
-_ERROR_CHARS = 3_000
+__all__ = ["critique_request", "named_prompts", "placeholder_rule", "rewrite_request"]
 
 _CRITIQUE = """\
 You are improving the prompts of an AI agent. Below are its current prompts, and what happened in \
@@ -90,19 +87,22 @@ def critique_request(
 
 def rewrite_request(name: str, prompt: PromptTemplate, critique: str, several: bool) -> str:
     """Return the request for the rewrite of one prompt."""
-    form = "{{{{ {} }}}}" if prompt.engine == "jinja" else "{{{}}}"
-    names = [form.format(placeholder) for placeholder in sorted(prompt.placeholders())]
-    placeholders = (
-        f"- Keep each placeholder exactly as it is written, and add none: {', '.join(names)}\n"
-        if names
-        else ""
-    )
+    rule = placeholder_rule(prompt)
     return _REWRITE.format(
         prompt=_tagged(name, prompt),
         critique=critique,
         which=f" named {name}" if several else "",
-        placeholders=placeholders,
+        placeholders=f"- {rule}\n" if rule else "",
     )
+
+
+def placeholder_rule(prompt: PromptTemplate) -> str:
+    """Return the sentence that tells a model to keep the placeholders; empty if there are none."""
+    form = "{{{{ {} }}}}" if prompt.engine == "jinja" else "{{{}}}"
+    names = [form.format(placeholder) for placeholder in sorted(prompt.placeholders())]
+    if not names:
+        return ""
+    return f"Keep each placeholder exactly as it is written, and add none: {', '.join(names)}"
 
 
 def named_prompts(critique: str, resources: Resources) -> list[str]:
@@ -123,23 +123,17 @@ def _tagged(name: str, prompt: PromptTemplate) -> str:
 
 
 def _run(number: int, rollout: Rollout, render: TraceToMessages) -> str:
-    score = "none" if rollout.score is None else f"{rollout.score:.3g}"
     parts = [
-        f"## Run {number}: reward {score}",
-        f"Task: {_cut(json.dumps(rollout.task, ensure_ascii=False, default=str), _TASK_CHARS)}",
+        f"## Run {number}: reward {score_text(rollout)}",
+        f"Task: {task_text(rollout)}",
     ]
     transcript = render.to_text(render(rollout.spans))
     if transcript:
         parts.append(f"Transcript:\n{transcript}")
     if rollout.output is not None:
-        shown = rollout.output if isinstance(rollout.output, str) else json.dumps(rollout.output)
-        parts.append(f"Output: {_cut(shown, _TASK_CHARS)}")
+        parts.append(f"Output: {output_text(rollout)}")
     if rollout.error:
-        parts.append(f"The agent failed:\n{_cut(rollout.error, _ERROR_CHARS)}")
+        parts.append(f"The agent failed:\n{error_text(rollout)}")
     if rollout.feedback:
         parts.append(f"Feedback: {rollout.feedback}")
     return "\n".join(parts)
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}… (cut)"

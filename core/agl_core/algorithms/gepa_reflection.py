@@ -1,0 +1,132 @@
+"""The reflection of a GEPA search: a model reads rollouts and writes a new text of a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agl_core.algorithms.apo_prompts import placeholder_rule
+from agl_core.algorithms.concurrency import run_all
+from agl_core.algorithms.gepa_candidates import GEPACandidates, Texts, resources_of, texts_of
+from agl_core.bridge import Bridge
+from agl_core.candidates import Candidate
+from agl_core.errors import ModelError
+from agl_core.models import RefusedError
+from agl_core.prompts import PromptTemplate, Resources, fingerprint
+from agl_core.rewrites import InvalidRewriteError, check_rewrite
+from agl_core.session import Session
+
+__all__ = ["GEPAReflection", "Records"]
+
+Records = Mapping[str, Sequence[Mapping[str, Any]]]
+"""What there is to reflect on, by the prompt's name."""
+
+Job = tuple[Texts, Records, list[str]]
+
+
+class GEPAReflection:
+    """Reflects by `session.ask`, with the request of the `gepa` package and our checks.
+
+    What cannot be used costs no rollout: it is left out of what the package is given.
+
+    Args:
+        session: The run.
+        bridge: To the session's event loop.
+        candidates: Where children are entered.
+        settings: The parameters of `GEPA`.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        bridge: Bridge,
+        candidates: GEPACandidates,
+        settings: Mapping[str, Any],
+    ) -> None:
+        self._session = session
+        self._bridge = bridge
+        self._candidates = candidates
+        self._settings = settings
+        self._count = 0
+
+    def reflect(
+        self, candidate: Texts, reflective_dataset: Records, components_to_update: list[str]
+    ) -> Any:
+        """Ask for new texts of some prompts of one candidate. Called by the package."""
+        return self.reflect_many([(candidate, reflective_dataset, components_to_update)])[0]
+
+    def reflect_many(self, jobs: list[Job]) -> list[Any]:
+        """Ask for new texts for several candidates, all at once. Called by the package."""
+        from gepa.proposer.reflective_mutation.reflection_lm import ReflectionProposal
+
+        self._count += 1
+        number = self._count
+        answers = self._bridge.call(
+            lambda: run_all(
+                self._reflect(job, f"reflection {number}.{place}")
+                for place, job in enumerate(jobs, start=1)
+            )
+        )
+        return [(ReflectionProposal(new_texts=texts), self) for texts in answers]
+
+    async def _reflect(self, job: Job, key: str) -> Texts:
+        """Return the new texts by name; nothing if there is no child that is worth a rollout."""
+        texts, records, names = job
+        parent = resources_of(texts, self._session.initial)
+        try:
+            answers = await run_all(
+                self._rewrite(parent, str(name), records[name], key)
+                for name in names
+                if records[name]
+            )
+        except RefusedError:
+            raise
+        except ModelError as error:
+            self._session.say(f"{key}: {error}")
+            return {}
+        rewritten = {name: p for name, p in answers if isinstance(p, PromptTemplate)}
+        reasons = [f"{name}: {reason}" for name, reason in answers if isinstance(reason, str)]
+        child = Candidate(
+            resources={**parent, **rewritten},
+            parent=fingerprint(parent),
+            edit="reflection",
+            round=self._candidates.iteration,
+            rejected="" if rewritten else "; ".join(reasons) or "no rollout to reflect on",
+            metadata={"prompts": [str(name) for name in names], "branch": key, "rejected": reasons},
+        )
+        if child.rejected:
+            self._session.report(child)
+            return {}
+        if self._candidates.is_validated(child):
+            self._session.say(f"{key}: the same prompts as those of an earlier candidate; dropped")
+            return {}
+        self._candidates.add(child)
+        return texts_of(rewritten)
+
+    async def _rewrite(
+        self, parent: Resources, name: str, records: Sequence[Mapping[str, Any]], key: str
+    ) -> tuple[str, PromptTemplate | str]:
+        """Return a prompt's name with its rewrite, or with why that cannot be used."""
+        from gepa.strategies.instruction_proposal import InstructionProposalSignature
+
+        prompt, settings = parent[name], self._settings
+        request = InstructionProposalSignature.prompt_renderer(
+            {
+                "current_instruction_doc": prompt.raw,
+                "dataset_with_feedback": records,
+                "prompt_template": settings["reflection_prompt_template"],
+            }
+        )
+        which = f"The instructions are those of {name}, one of several prompts of the agent."
+        notes = (which if len(parent) > 1 else "", placeholder_rule(prompt))
+        answer = await self._session.ask(
+            settings["reflection_lm"],
+            "\n\n".join([str(request), *filter(None, notes)]),
+            temperature=settings["temperature"],
+            key=f"{key} {name}",
+        )
+        text = InstructionProposalSignature.output_extractor(answer.strip())["new_instruction"]
+        try:
+            return name, check_rewrite(prompt, text, settings["max_prompt_chars"])
+        except InvalidRewriteError as error:
+            return name, str(error)
