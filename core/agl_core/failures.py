@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator, Set
 from types import TracebackType
 
-from agl_core.text import printable
+from agl_core.text import cut_middle, printable
 
 __all__ = ["is_refusal", "is_transient", "retry_after", "traceback_text"]
 
@@ -87,10 +87,7 @@ def traceback_text(error: BaseException, limit: int = 8_000) -> str:
     while own is not None and _owner(own) in _MACHINERY:
         own = own.tb_next
     text = "".join(traceback.TracebackException(type(error), error, own, limit=-40).format())
-    if len(text) <= limit:
-        return printable(text)
-    half = limit // 2
-    return printable(f"{text[:half]}\n… ({len(text) - limit} characters left out)\n{text[-half:]}")
+    return printable(cut_middle(text, limit))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from agl_core.allowance import DROPPED, SpanAllowance
 from agl_core.spans import Span
 
 if TYPE_CHECKING:
@@ -36,7 +37,16 @@ class Recording:
         capture_content: Whether they may hold prompts and answers.
     """
 
-    __slots__ = ("_closed", "_ended", "_open", "capture_content", "forward", "source", "span")
+    __slots__ = (
+        "_allowance",
+        "_closed",
+        "_ended",
+        "_open",
+        "capture_content",
+        "forward",
+        "source",
+        "span",
+    )
 
     span: trace.Span
     """The root span, to set attributes on and to record exceptions in."""
@@ -51,7 +61,8 @@ class Recording:
         self.capture_content = capture_content
         self.forward = False
         self._open: dict[_Key, ReadableSpan] = {}
-        self._ended: dict[_Key, ReadableSpan] = {}
+        self._ended: dict[_Key, Span | None] = {}
+        self._allowance = SpanAllowance()
         self._closed: tuple[Span, ...] | None = None
 
     @property
@@ -66,7 +77,7 @@ class Recording:
         Until the rollout has ended, those that have ended so far. Afterwards also those that never
         ended, as far as they got, with the attribute `UNFINISHED`.
         """
-        return self._ordered(self._ended) if self._closed is None else self._closed
+        return self._so_far() if self._closed is None else self._closed
 
     def started(self, span: ReadableSpan) -> None:
         """Take note of a span of this rollout."""
@@ -76,11 +87,13 @@ class Recording:
         """Keep a span of this rollout. The same span may be handed in twice."""
         key = _key(span)
         self._open.pop(key, None)
-        self._ended[key] = span
+        if key not in self._ended:
+            # Copied at once: an agent that never ends must not pile up what is cut anyway.
+            self._ended[key] = self._fitted(span)
 
     def close(self) -> None:
         """Settle the spans and let go of everything of OpenTelemetry's."""
-        spans = self._ordered(self._ended)
+        spans = self._so_far()
         end = max((span.end_ns for span in spans), default=0)
         unfinished = [
             replace(
@@ -89,22 +102,33 @@ class Recording:
                 attributes={**span.attributes, UNFINISHED: True},
                 status_message=span.status_message or "not finished when the rollout ended",
             )
-            for span in self._ordered(self._open)
+            for span in map(self._fitted, list(self._open.values()))
+            if span is not None
         ]
         if unfinished:
             spans = _sorted([*spans, *unfinished])
+        if spans and self._allowance.dropped:
+            root, *rest = spans
+            said = {**root.attributes, DROPPED: self._allowance.dropped}
+            spans = (replace(root, attributes=said), *rest)
         self._closed = spans
         self._ended = {}
         self._open = {}
 
-    def _ordered(self, otel: dict[_Key, ReadableSpan]) -> tuple[Span, ...]:
-        spans: list[Span] = []
-        for span in list(otel.values()):
-            try:
-                spans.append(Span.from_otel(span))
-            except Exception:  # noqa: BLE001 - a span that cannot be read must not fail the rollout
-                _log.debug("a span could not be read and is left out", exc_info=True)
-        return _sorted(spans)
+    def _so_far(self) -> tuple[Span, ...]:
+        return _sorted([span for span in list(self._ended.values()) if span is not None])
+
+    def _fitted(self, span: ReadableSpan) -> Span | None:
+        copy = _copied(span)
+        return None if copy is None else self._allowance.fit(copy)
+
+
+def _copied(span: ReadableSpan) -> Span | None:
+    try:
+        return Span.from_otel(span)
+    except Exception:  # noqa: BLE001 - a span that cannot be read must not fail the rollout
+        _log.debug("a span could not be read and is left out", exc_info=True)
+        return None
 
 
 def _key(span: ReadableSpan) -> _Key:

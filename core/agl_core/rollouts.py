@@ -13,6 +13,7 @@ from agl_core.prompts import PromptTemplate
 from agl_core.rewards import Reward
 from agl_core.sightings import Sightings
 from agl_core.spans import Span
+from agl_core.text import cut
 
 __all__ = ["Evaluation", "ModelUsage", "Rollout", "RolloutStatus", "mean_score"]
 
@@ -238,16 +239,19 @@ def _slot_use(data: Sequence[Any]) -> SlotUse:
 
 
 def json_safe(value: Any, limit: int = 20_000) -> Any:
-    """Return the value if it is small JSON, else its text, cut to `limit` characters."""
+    """Return the value as it comes back from JSON if it is small, else its text, cut to `limit`.
+
+    So what is seen of an output is the same at once, from the store, and from another process.
+    """
+    if isinstance(value, str):
+        return cut(str.__str__(value), limit)
     try:
         text = json.dumps(value)
+        if len(text) <= limit:
+            return json.loads(text)
     except (TypeError, ValueError, RecursionError):
         try:
-            text = value if isinstance(value, str) else str(value)
+            text = str(value)
         except Exception as error:  # noqa: BLE001 - a broken __str__ is not the rollout's failure
-            text = f"<{type(value).__name__} that cannot be shown: {error!r}>"
-    else:
-        if len(text) <= limit:
-            return value
-        text = value if isinstance(value, str) else text
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters in all)"
+            text = f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
+    return cut(text, limit)

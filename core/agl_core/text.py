@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["cut", "printable"]
+__all__ = ["cut", "cut_middle", "printable"]
 
 _ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_SEPARATORS = frozenset(" \n\t\r\"'`()[]{}<>,;|")
 _JOINERS = "\u200c\u200d"
 """Format characters that belong to the spelling of some languages, and to composed emoji."""
 
@@ -33,6 +34,26 @@ def printable(text: str) -> str:
 def cut(text: str, limit: int) -> str:
     """Return the text if it is no longer than `limit` characters; else its start, and its length.
 
-    So it is plain to see that it was cut.
+    So it is plain to see that it was cut. The cut is at the end of a word, as far as that is near:
+    half of a key or a name would not be known for what it is when texts are redacted later.
     """
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters in all)"
+    if len(text) <= limit:
+        return text
+    return f"{_whole_words(text[:limit])}… ({len(text)} characters in all)"
+
+
+def cut_middle(text: str, limit: int) -> str:
+    """Return the text if it is no longer than `limit` characters; else its start and its end."""
+    if len(text) <= limit:
+        return text
+    head, tail = _whole_words(text[: limit // 2]), text[-(limit // 2) :]
+    tail = _whole_words(tail[::-1])[::-1]
+    left_out = len(text) - len(head) - len(tail)
+    return f"{head}\n… ({left_out} characters left out)\n{tail}"
+
+
+def _whole_words(text: str) -> str:
+    """Leave out the last word, or as much of it as is near the end: it may be cut in two."""
+    near = len(text) - min(2_000, len(text) // 2)
+    end = next((i for i in range(len(text), near, -1) if text[i - 1] in _SEPARATORS), near)
+    return text[:end]

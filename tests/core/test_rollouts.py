@@ -104,7 +104,16 @@ class Unshowable:
 class TestJsonSafe:
     def test_small_json_stays(self) -> None:
         for value in (None, 1, "text", [1, {"a": None}], {"x": [True]}):
-            assert json_safe(value) is value
+            assert json_safe(value) == value
+
+    def test_it_is_the_same_at_once_and_from_the_store(self) -> None:
+        class Word(str):
+            def __str__(self) -> str:
+                raise RuntimeError("no")
+
+        assert json_safe(Word("a")) == "a"
+        assert type(json_safe(Word("a"))) is str
+        assert json_safe({1: ("a", "b")}) == {"1": ["a", "b"]}
 
     def test_other_things_become_text(self) -> None:
         assert json_safe({1, 2}) == "{1, 2}"
@@ -117,6 +126,7 @@ class TestJsonSafe:
     def test_large_things_are_cut(self, value: Any) -> None:
         safe = json_safe(value)
         assert len(safe) < 20_100
+        assert len(safe) > 15_000
         assert "characters in all" in safe
 
     @given(st.recursive(st.none() | st.text() | st.binary(), st.lists, max_leaves=8))

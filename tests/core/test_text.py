@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agl_core.text import cut, printable
+from agl_core.text import cut, cut_middle, printable
 
 HOSTILE = {
     "clear screen": "\x1b[2J\x1b[H",
@@ -56,4 +56,19 @@ def test_whatever_it_is_it_moves_nothing_and_can_be_written(text: str) -> None:
 
 def test_a_long_text_is_cut_and_says_so() -> None:
     assert cut("x" * 10, 10) == "x" * 10
-    assert cut("x" * 11, 10) == "x" * 10 + "… (11 characters in all)"
+    assert cut("one two three", 9) == "one two … (13 characters in all)"
+    assert cut("one two three", 8) == "one two … (13 characters in all)"
+    assert cut('{"key": "sk-12345678"}', 16) == '{"key": "… (22 characters in all)'
+
+
+def test_a_cut_goes_through_no_word_unless_it_is_a_very_long_one() -> None:
+    assert cut("a" * 100_000, 10_000) == "a" * 8_000 + "… (100000 characters in all)"
+    assert cut("a" * 100, 10) == "a" * 5 + "… (100 characters in all)"
+
+
+def test_a_cut_in_the_middle_keeps_start_and_end() -> None:
+    assert cut_middle("x" * 10, 10) == "x" * 10
+    text = "start of it, a word sk-12345678 and another sk-87654321 and the end"
+    whole, in_two = cut_middle(text, 48), cut_middle(text, 46)
+    assert whole == "start of it, a word \n… (23 characters left out)\n sk-87654321 and the end"
+    assert in_two == "start of it, a word \n… (35 characters left out)\n and the end"
