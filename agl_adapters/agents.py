@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, overload
 
 from agl_adapters.instrumentation import instrumented
 from agl_adapters.integration import Integration, Target
-from agl_adapters.targets import accepts, discarded, find_target, is_async_function
+from agl_adapters.targets import (
+    accepts,
+    discarded,
+    find_target,
+    function_name,
+    is_async_function,
+)
 from agl_core.agents import Agent, FunctionAgent, Outcome, RolloutContext
 from agl_core.binding import bound
 from agl_core.errors import ConfigurationError
@@ -88,21 +94,21 @@ class WrappedAgent:
         if self.is_async:
             return self._run_async(context)
         task = context.task
-        with bound(context.apart()):
+        with bound(context.apart()), _blamed("input", self._input):
             given = _finished(self._input(task), "input")
         context.note_input(given)
         output = self._target.run(given)
-        with bound(context.apart()):
+        with bound(context.apart()), _blamed("reward", self._reward):
             reward = _finished(self._reward(task, output), "reward")
         return Outcome(reward, self._target.answer(output))
 
     async def _run_async(self, context: RolloutContext) -> Outcome:
         task = context.task
-        with bound(context.apart()):
+        with bound(context.apart()), _blamed("input", self._input):
             given = await _awaited(self._input(task))
         context.note_input(given)
         output = await self._target.run(given)
-        with bound(context.apart()):
+        with bound(context.apart()), _blamed("reward", self._reward):
             reward = await _awaited(self._reward(task, output))
         return Outcome(reward, self._target.answer(output))
 
@@ -142,6 +148,18 @@ def wrap(
     if name is not None:
         agent.name = name
     return agent
+
+
+@contextmanager
+def _blamed(role: str, function: Callable[..., Any]) -> Generator[None]:
+    """Let an error of the block say whose it is: the program that is optimized did not raise it."""
+    try:
+        yield
+    except BaseException as error:
+        note = f"Raised by the {role} function ({function_name(function)}), not by the agent."
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+        raise
 
 
 def _check_function(role: str, function: Any, *arguments: str) -> None:

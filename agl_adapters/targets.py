@@ -11,7 +11,14 @@ from agl_adapters.integration import Integration, SingleUseTarget, Target
 from agl_adapters.registry import find_integration
 from agl_core.errors import ConfigurationError, UnknownAgentError
 
-__all__ = ["FactoryTarget", "FunctionTarget", "accepts", "find_target", "is_async_function"]
+__all__ = [
+    "FactoryTarget",
+    "FunctionTarget",
+    "accepts",
+    "find_target",
+    "function_name",
+    "is_async_function",
+]
 
 
 class FunctionTarget:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import threading
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from agl_core.rewards import Reward, coerce_reward
 from agl_core.rollouts import ModelUsage, RolloutStatus, json_safe
 from agl_core.sightings import Sightings
 from agl_core.spans import Span
+from agl_core.text import cut
 
 if TYPE_CHECKING:
     from agl_core.recording import Recording
@@ -77,6 +79,7 @@ class AgentExitError(AglError):
 
 _GRACE = 1.0
 """Seconds that a cancelled agent gets to clean up."""
+_FEEDBACK_CHARS = 20_000
 
 
 class RunningAttempt:
@@ -143,11 +146,16 @@ class RunningAttempt:
         return attempt
 
     async def _guarded(self) -> Outcome:
-        # asyncio lets SystemExit through to the event loop, which would end the whole run.
+        # asyncio lets these through to the event loop, which would end the whole run.
         try:
             return await self._agent.run(self._context)  # pyright: ignore[reportGeneralTypeIssues]
         except SystemExit as error:
             raise AgentExitError(f"the agent called sys.exit({error.code!r})") from error
+        except KeyboardInterrupt as error:
+            # Ctrl-C is raised in the main thread only; elsewhere it is the agent's own.
+            if threading.current_thread() is threading.main_thread():
+                raise
+            raise AgentExitError("the agent raised KeyboardInterrupt") from error
 
     @contextmanager
     def _recorded(self) -> Generator[Attempt]:
@@ -188,7 +196,7 @@ class RunningAttempt:
         reward = outcome.reward
         if reward is None and self._context.rewards:
             reward = self._context.rewards[-1]
-        attempt.reward = coerce_reward(reward)
+        attempt.reward = _bounded(coerce_reward(reward))
 
     def _read_error(self, attempt: Attempt, error: BaseException) -> None:
         attempt.status, attempt.error = "failed", traceback_text(error)
@@ -210,6 +218,12 @@ class RunningAttempt:
         attempt.reads = frozenset(self._context.reads)
         attempt.unmatched = dict(self._context.unmatched)
         attempt.sightings = self._context.sightings
+
+
+def _bounded(reward: Reward) -> Reward:
+    """Return the reward with its feedback cut: it may quote an output of any length."""
+    feedback = cut(reward.feedback, _FEEDBACK_CHARS)
+    return reward if feedback == reward.feedback else Reward(reward, feedback, reward.metrics)
 
 
 # A sync agent has a thread to itself, where these can only be its own.

@@ -316,3 +316,54 @@ def test_a_parameter_by_position_only_is_refused() -> None:
 
     with pytest.raises(agl.ConfigurationError, match="takes 'task' by position only"):
         agl.rollout(agent)
+
+
+class TestBlame:
+    """Whose failure it is, is said: the score and the retries are the same."""
+
+    @pytest.mark.parametrize("is_async", [False, True])
+    @pytest.mark.parametrize("role", ["input", "reward"])
+    def test_an_error_of_a_function_of_ours_is_not_called_the_agents(
+        self, role: str, is_async: bool
+    ) -> None:
+        def grade(*arguments: Any) -> Any:
+            if "b" in str(arguments):
+                raise KeyError("answer")
+            return "a" if role == "input" else 1.0
+
+        options: dict[str, Any] = {"reward": reward, "input": question_of, role: grade}
+        agent = agl.wrap(async_program if is_async else program, **options)
+        fine, failed = agl.Trainer().dev(agent, TASKS)
+        assert fine.error is None
+        assert failed.status == "failed"
+        assert failed.score == 0.0
+        assert failed.error is not None
+        lines = failed.error.rstrip().splitlines()
+        assert lines[-2:] == [
+            "KeyError: 'answer'",
+            f"Raised by the {role} function (grade), not by the agent.",
+        ]
+
+    def test_an_error_of_the_agent_is_its_own(self) -> None:
+        def fail(question: str) -> str:
+            program(question)
+            if question == "b":
+                raise KeyError("answer")
+            return question
+
+        _, failed = agl.Trainer().dev(agl.wrap(fail, input=question_of, reward=reward), TASKS)
+        assert failed.error is not None
+        assert failed.error.rstrip().endswith("KeyError: 'answer'")
+
+    def test_an_error_that_is_raised_again_and_again_says_it_once(self) -> None:
+        error = KeyError("answer")
+
+        def grade(task: Any, output: Any) -> float:
+            if task["question"] == "a":
+                return 1.0
+            raise error
+
+        tasks = [{"question": text} for text in "abcdef"]
+        rollouts = agl.Trainer().dev(agl.wrap(program, input=question_of, reward=grade), tasks, 6)
+        assert [rollout.status for rollout in rollouts] == ["succeeded", *["failed"] * 5]
+        assert all((rollout.error or "").count("Raised by") == 1 for rollout in rollouts[1:])

@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from agl_core import genai
 from agl_core.allowance import DROPPED, OMITTED, SpanAllowance
@@ -23,11 +25,8 @@ def tracing() -> Iterator[Tracing]:
 
 
 def span(attributes: dict[str, Any], **fields: Any) -> Span:
-    values = {"name": "s", "kind": "internal", "trace_id": "1" * 32, "span_id": "2" * 16}
-    return Span(
-        **{**values, "parent_id": "3" * 16, "start_ns": 1, "end_ns": 2, **fields},
-        attributes=attributes,
-    )
+    given = Span("s", "internal", "1" * 32, "2" * 16, "3" * 16, 1, 2, attributes)
+    return replace(given, **fields)
 
 
 def fit(given: Span) -> Span:
@@ -125,6 +124,21 @@ def test_an_agent_that_loops_for_ever_leaves_few_spans(
         7,
         True,
     )
+
+
+def test_spans_that_two_runs_see_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have put a collector into the user's provider."""
+    monkeypatch.setattr("agl_core.allowance._SPANS", 10)
+    provider = TracerProvider()
+    one, two = Tracing(provider), Tracing(provider)
+    with two.rollout("other"), one.rollout("mine") as recording:
+        for number in range(8):
+            with provider.get_tracer("user").start_as_current_span(f"tool {number}"):
+                pass
+    one.shutdown()
+    two.shutdown()
+    assert len(recording.spans) == 9
+    assert DROPPED not in recording.spans[0].attributes
 
 
 def test_nothing_is_said_where_nothing_is_left_out(tracing: Tracing) -> None:

@@ -5,13 +5,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
 import openai
 import pytest
 
-from agl_core.agents import FunctionAgent, emit_reward
+from agl_core.agents import FunctionAgent, Outcome, RolloutContext, emit_reward
 from agl_core.binding import current_binding
 from agl_core.datasets import load_dataset
 from agl_core.errors import ModelError, PlaceholderError, RewardError
@@ -182,6 +183,40 @@ class TestFailure:
             raise error
 
         assert attempt(either(fail)[0]).status == "failed"
+
+    def test_on_an_event_loop_of_ours_an_interruption_is_the_agents_own(
+        self, tracing: Tracing
+    ) -> None:
+        """The loop of `fit` is in a thread, where no Ctrl-C is ever raised."""
+
+        async def fail(task: Any) -> None:
+            raise KeyboardInterrupt
+
+        running = RunningAttempt(FunctionAgent(fail), request(), tracing)
+        with ThreadPoolExecutor() as pool:
+            done = pool.submit(asyncio.run, running.run_async()).result()
+        assert done.status == "failed"
+        assert done.error is not None
+        assert "the agent raised KeyboardInterrupt" in done.error
+
+    def test_on_the_main_threads_event_loop_it_is_the_users(self, tracing: Tracing) -> None:
+        async def fail(task: Any) -> None:
+            raise KeyboardInterrupt
+
+        running = RunningAttempt(FunctionAgent(fail), request(), tracing)
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(running.run_async())
+
+    def test_it_goes_too_deep(self, attempt: Callable[..., Attempt]) -> None:
+        def dig(depth: int = 0) -> int:
+            return dig(depth + 1) + 1
+
+        for agent in either(dig):
+            done = attempt(agent)
+            assert done.status == "failed"
+            assert done.error is not None
+            assert "RecursionError" in done.error
+            assert len(done.error) < 9_000
 
     def test_an_error_that_cannot_be_shown(self, attempt: Callable[..., Attempt]) -> None:
         class Unshowable(Exception):
@@ -357,6 +392,42 @@ class TestTimeout:
         assert "left behind in:\nagent, line 1" in given_up.error
         assert given_up.reads == {"prompt_template"}
         assert (given_up.usage.model_calls, given_up.usage.input_tokens) == (1, 7)
+
+
+class Answering(FunctionAgent):
+    """An agent whose output is known, as that of a wrapped program is."""
+
+    def run(self, context: RolloutContext) -> Outcome:
+        return Outcome(0.5, self._function(context.task))
+
+
+@pytest.mark.parametrize("answer", ["word " * 10_000_000, ["word " * 10_000_000] * 3])
+def test_of_a_huge_output_the_start_is_kept(tracing: Tracing, answer: Any) -> None:
+    done = RunningAttempt(Answering(lambda task: answer), request(), tracing).run()
+    assert done.reward == 0.5
+    assert "word word" in done.output
+    assert "characters in all" in done.output
+    assert len(done.output) < 20_100
+
+
+def test_of_a_huge_feedback_the_start_is_kept(attempt: Callable[..., Attempt]) -> None:
+    done = attempt(lambda task: Reward(0.5, "word " * 10_000_000, {"a": 1.0}))
+    assert done.reward is not None
+    assert (done.reward, done.reward.metrics) == (0.5, {"a": 1.0})
+    assert done.reward.feedback.endswith("word … (50000000 characters in all)")
+    assert len(done.reward.feedback) < 20_100
+
+
+def test_of_a_huge_error_both_ends_are_kept(attempt: Callable[..., Attempt]) -> None:
+    def fail(task: Any) -> None:
+        raise ValueError("word " * 10_000_000 + "END")
+
+    done = attempt(fail)
+    assert done.error is not None
+    assert done.error.rstrip().endswith("END")
+    assert len(done.error) < 9_000
+    (root,) = done.spans
+    assert len(str(root.to_json())) < 1_000_000
 
 
 def test_a_huge_result_is_shown_in_part(attempt: Callable[..., Attempt]) -> None:

@@ -276,3 +276,22 @@ class TestThreads:
         async with opened(agent, n_runners=2) as executor:
             done = await asyncio.gather(*(executor.run(request(i)) for i in range(10)))
         assert [attempt.status for attempt in done] == ["succeeded", "failed"] * 5
+
+
+async def test_an_async_agent_that_blocks_is_named_and_the_watch_ends_with_the_executor(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agl_core.loop_watch._PAUSE", 0.01)
+    monkeypatch.setattr("agl_core.loop_watch._PATIENCE", 0.05)
+
+    async def agent(task: Any) -> float:
+        for _ in range(500):
+            time.sleep(0.01)  # noqa: ASYNC251 - as programs do
+            if caplog.records:
+                break
+        return 1.0
+
+    async with opened(agent) as executor:
+        assert (await executor.run(request())).reward == 1.0
+    assert "in agent" in caplog.text
+    assert not [t for t in threading.enumerate() if t.name == "agl-loop-watch"]
