@@ -72,8 +72,8 @@ def check_rewrite(
         max_chars: The longest prompt to accept; a parent that is longer sets its own length.
 
     Raises:
-        InvalidRewriteError: If the prompt is empty, unchanged or too long, is no valid Unicode,
-            loses or invents a placeholder, or does not parse.
+        InvalidRewriteError: If the prompt is empty, unchanged (but for white space) or too long, is
+            no valid Unicode, loses or invents a placeholder, or does not parse.
     """
     text = strip_wrapping(answer, parent.raw)
     if not text:
@@ -83,7 +83,7 @@ def check_rewrite(
     limit = max(max_chars, len(parent.raw))
     if len(text) > limit:
         raise InvalidRewriteError(f"the rewrite has {len(text)} characters; the limit is {limit}")
-    if text == parent.raw.strip():
+    if text.split() == parent.raw.split():
         raise InvalidRewriteError("the rewrite changes nothing")
     try:
         prompt = parent.with_text(text)

@@ -310,6 +310,10 @@ class Session:
         """
         return self._validations.scores(fingerprint(resources))
 
+    def validation_runs(self, resources: Resources) -> int:
+        """Return how often these resources were run on all of `val`."""
+        return self._validations.runs(fingerprint(resources))
+
     def validation_so_far(self, resources: Resources) -> Scores:
         """Return the scores on `val`, in its order; None for what has not been run."""
         return self._validations.so_far(fingerprint(resources))

@@ -91,6 +91,7 @@ class TestCheck:
             ("Hi {name}", "```\n```", "empty"),
             ("Hi {name}", " Hi {name}\n", "changes nothing"),
             ("Hi {name}", "```\nHi {name}\n```", "changes nothing"),
+            ("Hi {name}. Bye.", "Hi {name}.\n\nBye.", "changes nothing"),
             ("Hi {name}", "Hi there", r"loses \{name\}"),
             ("Hi {name}", "Hi {{name}}", r"loses \{name\}"),
             ("Hi {name}", "Hi {name} {other} {more}", r"invents \{more\}, \{other\}"),

@@ -7,11 +7,15 @@ After Pryzant et al., Automatic Prompt Optimization with "Gradient Descent" and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, get_args
 
 from agl_core.algorithms.beam_search import BeamSearch
 from agl_core.algorithms.editor import Editor
-from agl_core.algorithms.racing_search import ParentChoice, RacingSearch
+from agl_core.algorithms.evidence import SharedBatch
+from agl_core.algorithms.pool import ParentChoice
+from agl_core.algorithms.racing import Race
+from agl_core.algorithms.racing_search import RacingSearch
 from agl_core.errors import ConfigurationError
 from agl_core.rewrites import MAX_PROMPT_CHARS
 from agl_core.session import Session
@@ -79,11 +83,11 @@ class APO:
             raise ConfigurationError(
                 f"parents is {parents!r}; it is one of {', '.join(get_args(ParentChoice))}"
             )
+        branches = beam_width * branch_factor
         self._search: RacingSearch | BeamSearch = RacingSearch(
             editor=self._editor(),
-            batch_size=gradient_batch_size * beam_width * branch_factor,
-            block_size=val_batch_size,
-            critiques=beam_width * branch_factor,
+            evidence=partial(SharedBatch, size=gradient_batch_size * branches, critiques=branches),
+            race=Race(val_batch_size),
             rounds=beam_rounds,
             parents=parents,
         )

@@ -11,7 +11,6 @@ import pytest
 
 from agl_core.algorithms import APO
 from agl_core.algorithms.memory import CritiqueMemory
-from agl_core.algorithms.racing import paired_differences, upper_bound
 from agl_core.errors import ModelError
 from agl_core.models import RefusedError
 from agl_core.prompts import PromptTemplate
@@ -211,21 +210,6 @@ async def test_pareto_parents_come_from_those_that_are_best_somewhere(
     async with engine.in_session(by_rules("12"), client=client, **SPLITS) as session:
         await apo(parents="pareto", beam_rounds=3).run(session)
         assert max(validated(session).values()) == 0.9
-
-
-class TestUpperBound:
-    def test_is_above_the_mean_and_closes_in_on_it(self) -> None:
-        few, many = [-0.5, 0.5, -0.25], [-0.5, 0.5, -0.25] * 30
-        assert upper_bound(few) > upper_bound(many) > sum(few) / 3
-
-    def test_few_equal_scores_do_not_show_that_there_is_no_difference(self) -> None:
-        assert upper_bound([0.0, 0.0]) > 0.5
-
-    def test_a_plain_loser_is_seen(self) -> None:
-        assert upper_bound([-1.0] * 8 + [0.0, 0.0]) < 0
-
-    def test_pairs_without_a_score_are_left_out(self) -> None:
-        assert paired_differences([1.0, None, 0.5], [0.5, 1.0, None]) == [0.5]
 
 
 class TestMemory:

@@ -1,0 +1,100 @@
+"""Steps: how a round makes children of its parent, large steps first."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agl_core.algorithms.concurrency import run_all
+from agl_core.algorithms.proposals import Proposals
+from agl_core.candidates import Candidate
+
+__all__ = ["AllCritiques", "EachCritique", "MergedCritiques", "Round", "Step"]
+
+
+@dataclass(slots=True)
+class Round:
+    """One round of a search, as its steps see it."""
+
+    number: int
+    parent: Candidate
+    critiques: Sequence[str]
+    proposals: Proposals
+    race: Callable[[Candidate], Awaitable[bool]]
+    """Runs a candidate against the best one; returns whether it is better."""
+    kept: list[str] = field(default_factory=list[str])
+    """Critiques whose rewrite was better."""
+    failed: list[str] = field(default_factory=list[str])
+    """Critiques whose rewrite was not."""
+
+    async def child(self, critique: str, label: str) -> Candidate | None:
+        """Return a child of the parent, or None if a call failed."""
+        key = f"round {self.number}, {label}"
+        return await self.proposals.child(key, self.parent, critique, self.number)
+
+
+class Step(Protocol):
+    """A way to make children. Steps are taken one after another, until one ends the round."""
+
+    async def take(self, round: Round) -> bool:
+        """Make children and race them; return whether the round is over."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AllCritiques:
+    """One child that takes in all critiques of the round. If it is better, the round is over."""
+
+    async def take(self, round: Round) -> bool:
+        """Take the step; see `Step`."""
+        together = joined(round.critiques)
+        child = round.proposals.admit(await round.child(together, "all critiques"))
+        if child is not None and await round.race(child):
+            round.kept.append(together)
+            return True
+        if len(round.critiques) == 1:
+            round.failed.append(together)
+            return True
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class EachCritique:
+    """A child of each single critique."""
+
+    async def take(self, round: Round) -> bool:
+        """Take the step; see `Step`."""
+        labels = [f"critique {number}" for number in range(1, len(round.critiques) + 1)]
+        children = await run_all(
+            round.child(critique, label)
+            for critique, label in zip(round.critiques, labels, strict=True)
+        )
+        # In their order, whichever was made first: a run can be repeated.
+        admitted = [round.proposals.admit(child) for child in children]
+        for critique, child in zip(round.critiques, admitted, strict=True):
+            better = child is not None and await round.race(child)
+            (round.kept if better else round.failed).append(critique)
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class MergedCritiques:
+    """One child that takes in the critiques whose own children were better."""
+
+    async def take(self, round: Round) -> bool:
+        """Take the step; see `Step`."""
+        if len(round.kept) > 1:
+            merged = round.proposals.admit(
+                await round.child(joined(round.kept), "merged critiques")
+            )
+            if merged is not None:
+                await round.race(merged)
+        return False
+
+
+def joined(critiques: Sequence[str]) -> str:
+    """Return several critiques as one."""
+    if len(critiques) == 1:
+        return critiques[0]
+    return "\n\n".join(f"## Critique {n}\n\n{text}" for n, text in enumerate(critiques, start=1))

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agl_core.algorithms.steps import AllCritiques, EachCritique, MergedCritiques, Round, joined
+from agl_core.candidates import Candidate
+from agl_core.prompts import PromptTemplate
+
+
+class Proposing:
+    """Makes a child whose prompt is its critique; drops those that say so."""
+
+    async def child(self, key: str, parent: Candidate, critique: str, number: int) -> Candidate:
+        return Candidate({"p": PromptTemplate(critique)}, metadata={"branch": key})
+
+    def admit(self, candidate: Candidate | None) -> Candidate | None:
+        return None if candidate is None or "drop" in candidate.resources["p"].raw else candidate
+
+
+def make(*critiques: str) -> tuple[Round, list[str]]:
+    """Return a round in which prompts without `bad` are better, and where races are noted."""
+    raced: list[str] = []
+
+    async def race(candidate: Candidate) -> bool:
+        raced.append(candidate.metadata["branch"])
+        return "bad" not in candidate.resources["p"].raw
+
+    proposals: Any = Proposing()
+    return Round(1, Candidate({}), critiques, proposals, race), raced
+
+
+async def taken(round: Round) -> None:
+    for step in (AllCritiques(), EachCritique(), MergedCritiques()):
+        if await step.take(round):
+            return
+
+
+async def test_a_large_step_that_is_better_ends_the_round() -> None:
+    round, raced = make("a", "b")
+    await taken(round)
+    assert raced == ["round 1, all critiques"]
+    assert (round.kept, round.failed) == ([joined(["a", "b"])], [])
+
+
+async def test_one_that_is_not_is_taken_in_parts_and_the_good_ones_merged() -> None:
+    round, raced = make("a", "bad", "c")
+    await taken(round)
+    assert raced == [
+        "round 1, all critiques",
+        "round 1, critique 1",
+        "round 1, critique 2",
+        "round 1, critique 3",
+        "round 1, merged critiques",
+    ]
+    assert (round.kept, round.failed) == (["a", "c"], ["bad"])
+
+
+@pytest.mark.parametrize("critiques", [("a", "bad"), ("bad", "drop"), ("bad", "worse bad")])
+async def test_of_less_than_two_good_ones_nothing_is_merged(critiques: tuple[str, ...]) -> None:
+    round, raced = make(*critiques)
+    await taken(round)
+    assert "round 1, merged critiques" not in raced
+    assert "bad" in round.failed
+
+
+async def test_a_single_critique_is_tried_once() -> None:
+    round, raced = make("bad")
+    await taken(round)
+    assert (raced, round.failed) == (["round 1, all critiques"], ["bad"])
+
+
+async def test_what_is_not_admitted_is_not_raced_and_has_failed() -> None:
+    round, raced = make("drop", "c")
+    await taken(round)
+    assert raced == ["round 1, critique 2"]
+    assert (round.kept, round.failed) == (["c"], ["drop"])
