@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from agl_core.errors import PlaceholderError as PlaceholderError
     from agl_core.errors import RewardError as RewardError
     from agl_core.errors import RolloutError as RolloutError
+    from agl_core.errors import RunInUseError as RunInUseError
     from agl_core.errors import StoreError as StoreError
     from agl_core.errors import UnknownAgentError as UnknownAgentError
     from agl_core.errors import UnsupportedVersionError as UnsupportedVersionError
@@ -75,6 +76,7 @@ _HOMES = {
         "PlaceholderError",
         "RewardError",
         "RolloutError",
+        "RunInUseError",
         "StoreError",
         "UnknownAgentError",
         "UnsupportedVersionError",

@@ -12,6 +12,7 @@ AglError
 ├── RolloutError                the agent fails on every task, or ignores its prompts
 ├── ModelError                  the optimizer's model refused or failed for good
 └── StoreError                  the store cannot be read or written
+    └── RunInUseError           somebody else works on the run
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = [
     "PlaceholderError",
     "RewardError",
     "RolloutError",
+    "RunInUseError",
     "StoreError",
     "UnknownAgentError",
     "UnsupportedVersionError",
@@ -86,3 +88,7 @@ class ModelError(AglError):
 
 class StoreError(AglError):
     """The store cannot be opened, read or written."""
+
+
+class RunInUseError(StoreError):
+    """Another process, or another trainer of this one, works on the run."""

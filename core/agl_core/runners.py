@@ -16,7 +16,9 @@ from agl_core.execution import Attempt, RolloutRequest
 from agl_core.executors import Executor
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.rollouts import ModelUsage, Rollout
+from agl_core.single_flight import SingleFlight
 from agl_core.store import RolloutKey, Store
+from agl_core.canaries import Canary
 
 __all__ = ["RolloutRunner"]
 
@@ -50,13 +52,12 @@ class RolloutRunner:
         self._timeout = timeout
         self._failure_reward = failure_reward
         self._backoff = backoff
-        self._running: dict[RolloutKey, asyncio.Task[Rollout]] = {}
+        self._running = SingleFlight[RolloutKey, Rollout]()
         self._own: dict[str, PromptTemplate] = {}
         self._seed: str | None = None
         # Twice the runners, so that one is never idle while the loop prepares its next rollout.
         self._window = 2 * n_runners
-        self._proven = False
-        self._proof = asyncio.Lock()
+        self._canary = Canary()
 
     def know_seed(self, seed: Resources, own: Mapping[str, PromptTemplate]) -> None:
         """Tell the runner what the seed is, and the program's own prompt of each slot.
@@ -136,39 +137,18 @@ class RolloutRunner:
     async def _run_once(self, bound: Resources, task: Task, repeat: str, priority: int) -> Rollout:
         """Read the rollout from the journal, join one that is running, or run it."""
         key = RolloutKey(fingerprint(bound), task.split, task.key, repeat)
-        while (running := self._running.get(key)) is not None:
-            try:
-                return await asyncio.shield(running)
-            except asyncio.CancelledError:
-                # Was it the one that runs it that was cancelled, or this one?
-                if not running.cancelled() or _is_cancelled():
-                    raise
         record = self._store.rollout(self._run, key)
         if record is not None:
             rollout = Rollout.from_json(record, task.data)
             self._callback.on_rollout(rollout, True)
             return rollout
-        job = asyncio.create_task(self._run_proven(key, bound, task, priority))
-        self._running[key] = job
-        job.add_done_callback(lambda _: self._running.pop(key))
-        return await job
-
-    async def _run_proven(
-        self, key: RolloutKey, bound: Resources, task: Task, priority: int
-    ) -> Rollout:
-        if not self._proven:
-            async with self._proof:
-                if not self._proven:
-                    rollout = await self._run_paid(key, bound, task, priority)
-                    self._proven = True
-                    return rollout
-        return await self._run_paid(key, bound, task, priority)
+        return await self._running.result(key, lambda: self._run_paid(key, bound, task, priority))
 
     async def _run_paid(
         self, key: RolloutKey, bound: Resources, task: Task, priority: int
     ) -> Rollout:
         request = RolloutRequest(str(key), task, bound, self._own, 1, self._timeout, priority)
-        async with self._ledger.rollout():
+        async with self._canary.sent(), self._ledger.rollout():
             usage = ModelUsage()
             while True:
                 attempt = await self._executor.run(request)
@@ -226,8 +206,3 @@ class RolloutRunner:
             seconds=attempt.seconds,
             attempts=request.attempt,
         )
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

@@ -11,7 +11,7 @@ from typing import Any
 from agl_core.errors import ConfigurationError
 from agl_core.store import Store
 
-__all__ = ["begin_or_resume", "new_run_name"]
+__all__ = ["begin_or_resume", "new_run_name", "run_name"]
 
 
 def new_run_name() -> str:
@@ -19,29 +19,35 @@ def new_run_name() -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
 
 
-def begin_or_resume(
-    store: Store, name: str | None, settings: Mapping[str, Any], resume: bool
-) -> str:
-    """Find or create a run; return its name.
+def run_name(name: str | None, resume: bool) -> str:
+    """Return the name of a run: the one given, or one made up.
+
+    Raises:
+        ConfigurationError: If one is to be resumed and none is given.
+    """
+    if name is None and resume:
+        raise ConfigurationError("which run is to be resumed? Name it: Trainer(run=...)")
+    return new_run_name() if name is None else name
+
+
+def begin_or_resume(store: Store, name: str, settings: Mapping[str, Any], resume: bool) -> None:
+    """Create a run, or make sure that it may be gone on with.
 
     Args:
         store: Where.
-        name: Its name; None for a new one.
+        name: Its name. The run has to be held; see `Store.hold`.
         settings: What has to be the same when it is resumed, JSON-able.
-        resume: Whether a run that holds rollouts is to be gone on with.
+        resume: Whether a run that holds anything is to be gone on with.
 
     Raises:
-        ConfigurationError: If it holds rollouts and is not to be resumed, or was run with other
+        ConfigurationError: If it holds something and is not to be resumed, or was run with other
             settings.
     """
-    if name is None:
-        if resume:
-            raise ConfigurationError("which run is to be resumed? Name it: Trainer(run=...)")
-        name = new_run_name()
     known = store.run(name)
-    if known is None or not any(store.rollouts(name)):
+    held = store.activity(name)
+    if known is None or not (held.rollouts or held.calls):
         store.begin_run(name, settings)
-        return name
+        return
     if not resume:
         raise ConfigurationError(
             f"the store {store.location} has a run named {name!r} already: "
@@ -54,7 +60,6 @@ def begin_or_resume(
             f"run {name!r} was started with another {', '.join(changed)}: "
             "resume it with the same input, or choose another name"
         )
-    return name
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import random
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from agl_core.budgets import Budget, BudgetExhaustedError, Ledger, Usage
 from agl_core.callbacks import Callback
+from agl_core.calls import ModelCalls
 from agl_core.candidates import Candidate
 from agl_core.datasets import Dataset, Task, load_dataset
-from agl_core.errors import ConfigurationError, ModelError, RolloutError
+from agl_core.errors import ConfigurationError, RolloutError
 from agl_core.models import ChatMessage, ModelClient
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.rewrites import InvalidRewriteError, check_placeholders
 from agl_core.rollouts import Evaluation, mean_score
 from agl_core.runners import RolloutRunner
 from agl_core.seed_checks import SeedCheck
-from agl_core.store import Store
+from agl_core.store import Journal
 from agl_core.validations import Scores, Validations
 
-__all__ = ["Journal", "Session"]
-
-
-@dataclass(frozen=True, slots=True)
-class Journal:
-    """The part of a store that belongs to one run."""
-
-    store: Store
-    run: str
+__all__ = ["Session"]
 
 
 class Session:
@@ -70,13 +60,10 @@ class Session:
         self.rng = random.Random(f"{seed}/algorithm")
         self.repeats = repeats
         self._runner = runner
-        self._client = client
+        self._calls = ModelCalls(client, journal, ledger, callback)
         self._journal = journal
         self._ledger = ledger
         self._callback = callback
-        self._asked: Counter[str] = Counter()
-        self._answered = 0
-        self._failures: list[ModelError] = []
         self._candidates: dict[str, Candidate] = {}
         self._rejected: list[Candidate] = []
         self._validations = Validations(val)
@@ -216,42 +203,7 @@ class Session:
         """
         if isinstance(messages, str):
             messages = [{"role": "user", "content": messages}]
-        content = json.dumps([model, list(map(dict, messages)), temperature, key], sort_keys=True)
-        digest = hashlib.sha256(content.encode()).hexdigest()[:24]
-        if not key:
-            self._asked[digest] += 1
-            digest = f"{digest}.{self._asked[digest]}"
-        store, run = self._journal.store, self._journal.run
-        known = store.call(run, digest)
-        if known is not None:
-            self._answered += 1
-            self._callback.on_call(model, True)
-            return known["text"]
-        if self._client is None:
-            raise ConfigurationError(
-                "the algorithm calls a model but declares none: list it in `models`, "
-                "so that its credentials are checked before anything is spent"
-            )
-        async with self._ledger.call():
-            try:
-                completion = await self._client.complete(model, messages, temperature)
-            except ModelError as error:
-                self._failures.append(error)
-                raise
-            self._answered += 1
-            self._ledger.spend_call(completion.usage)
-            record = {
-                "model": model,
-                "messages": list(map(dict, messages)),
-                "temperature": temperature,
-                "key": key,
-                "text": completion.text,
-                "usage": completion.usage.to_json(),
-                "response_id": completion.id,
-            }
-            store.add_call(run, digest, record)
-        self._callback.on_call(model, False)
-        return completion.text
+        return await self._calls.ask(model, messages, temperature, key)
 
     def raise_if_none_answered(self) -> None:
         """Stop a run whose algorithm asked in vain: that it found nothing would say nothing.
@@ -259,11 +211,7 @@ class Session:
         Raises:
             ModelError: If model calls were made and every one failed; with the first reason.
         """
-        if self._failures and not self._answered:
-            raise ModelError(
-                f"all {len(self._failures)} model calls of the algorithm failed, so there was no "
-                f"search; the first one: {self._failures[0]}"
-            ) from self._failures[0]
+        self._calls.raise_if_none_answered()
 
     def report(
         self,

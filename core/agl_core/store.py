@@ -7,22 +7,28 @@ again.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import socket
 import sqlite3
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from agl_core.datasets import Task
-from agl_core.errors import StoreError
+from agl_core.errors import RunInUseError, StoreError
+from agl_core.presence import create_private, is_present, present
 from agl_core.store_schema import prepare
 
-__all__ = ["Activity", "MemoryStore", "RolloutKey", "RunRecord", "SQLiteStore", "Store"]
+__all__ = ["Activity", "Journal", "MemoryStore", "RolloutKey", "RunRecord", "SQLiteStore", "Store"]
+
+
+_MEMORY = ":memory:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +93,16 @@ class Store(Protocol):
         """Return all runs, oldest first."""
         ...
 
+    def hold(self, name: str) -> AbstractContextManager[None]:
+        """Work on a run for the block, which need not be there yet; nobody else may meanwhile.
+
+        Raises:
+            RunInUseError: If somebody does.
+        """
+        ...
+
     def begin_run(self, name: str, settings: Mapping[str, Any]) -> None:
-        """Create a run, anew if it holds no rollout yet; else it is left as it is."""
+        """Create a run, anew if it holds nothing yet; else it is left as it is."""
         ...
 
     def plan_run(self, name: str, plan: Mapping[str, Any]) -> None:
@@ -100,7 +114,11 @@ class Store(Protocol):
         ...
 
     def delete_run(self, name: str) -> None:
-        """Delete a run with all that belongs to it, at once; nothing, if there is none."""
+        """Delete a run with all that belongs to it, at once; nothing, if there is none.
+
+        Raises:
+            RunInUseError: If somebody works on it.
+        """
         ...
 
     def set_tasks(self, run: str, tasks: Iterable[Task]) -> None:
@@ -159,11 +177,20 @@ class Store(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The part of a store that belongs to one run."""
+
+    store: Store
+    run: str
+
+
 class SQLiteStore:
     """A store in one SQLite file, in WAL mode, private to its user.
 
-    Several processes can use the file at once. A process that is killed loses nothing that was
-    written; only a power failure can lose the last moments.
+    Several processes can use the file at once, each opening it for itself: in a forked child this
+    object is an error to use. A process that is killed loses nothing that was written; only a power
+    failure can lose the last moments.
 
     Args:
         path: The file, created with its folders if it is not there.
@@ -175,11 +202,14 @@ class SQLiteStore:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.location = os.fspath(path)
         self._lock = threading.Lock()
+        self._process = os.getpid()
         with self._errors("open"):
-            if self.location != ":memory:":
+            if self.location != _MEMORY:
                 Path(self.location).parent.mkdir(parents=True, exist_ok=True)
+                if os.path.isdir(self.location):
+                    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
                 # Created before SQLite does, so that nobody else can ever read it.
-                os.close(os.open(self.location, os.O_RDWR | os.O_CREAT, 0o600))
+                create_private(self.location)
             self._db = sqlite3.connect(
                 self.location, timeout=30.0, isolation_level=None, check_same_thread=False
             )
@@ -199,16 +229,30 @@ class SQLiteStore:
         rows = self._read(f"SELECT {_RUN} FROM runs ORDER BY created, name")
         return [_run_record(row) for row in rows]
 
+    @contextmanager
+    def hold(self, name: str) -> Generator[None]:
+        """Hold a run; see `Store`."""
+        with ExitStack() as stack:
+            token = ""
+            if self.location != _MEMORY:  # what is in memory is this process's alone
+                with self._errors("write beside"):
+                    token = stack.enter_context(present(self.location))
+            self._take(name, token)
+            try:
+                yield
+            finally:
+                with suppress(StoreError):  # such as a full disk: without its token it says nothing
+                    self._write("DELETE FROM holders WHERE run=? AND token=?", name, token)
+
     def begin_run(self, name: str, settings: Mapping[str, Any]) -> None:
         """Create a run; see `Store`."""
-        self._write(
-            "INSERT INTO runs (name, created, settings) VALUES (?, ?, ?) ON CONFLICT (name) DO "
-            "UPDATE SET created=excluded.created, settings=excluded.settings "
-            "WHERE NOT EXISTS (SELECT 1 FROM rollouts WHERE run=excluded.name)",
-            name,
-            time.time(),
-            json.dumps(settings),
-        )
+        values = (name, time.time(), json.dumps(settings))
+        with self._transaction():
+            for table in ("rollouts", "calls"):
+                if self._db.execute(f"SELECT 1 FROM {table} WHERE run=?", (name,)).fetchone():
+                    return
+            self._delete(name)
+            self._db.execute("INSERT INTO runs (name, created, settings) VALUES (?, ?, ?)", values)
 
     def plan_run(self, name: str, plan: Mapping[str, Any]) -> None:
         """Write what is run; see `Store`."""
@@ -220,10 +264,8 @@ class SQLiteStore:
 
     def delete_run(self, name: str) -> None:
         """Delete a run; see `Store`."""
-        with self._transaction():
-            for table in ("rollouts", "calls", "candidates", "tasks"):
-                self._db.execute(f"DELETE FROM {table} WHERE run=?", (name,))
-            self._db.execute("DELETE FROM runs WHERE name=?", (name,))
+        with self.hold(name), self._transaction():
+            self._delete(name)
 
     def set_tasks(self, run: str, tasks: Iterable[Task]) -> None:
         """Write the tasks of a run; see `Store`."""
@@ -336,29 +378,58 @@ class SQLiteStore:
         return [json.loads(row[0]) for row in rows]
 
     def close(self) -> None:
-        """Close the file; see `Store`."""
-        with self._errors("close"), self._lock:
-            self._db.close()
+        """Close the file; see `Store`. In a forked child nothing is done: it is the parent's."""
+        if os.getpid() == self._process:
+            with self._errors("close"), self._lock:
+                self._db.close()
+
+    def _take(self, name: str, token: str) -> None:
+        with self._transaction():
+            query = "SELECT token, pid, host, since FROM holders WHERE run=?"
+            holder = self._db.execute(query, (name,)).fetchone()
+            if holder and (not token or is_present(self.location, holder[0])):
+                raise RunInUseError(
+                    f"run {name!r} of the store {self.location} is being worked on by "
+                    f"{_process(*holder[1:])}: wait until that has ended, or choose another name"
+                )
+            values = (name, token, os.getpid(), socket.gethostname(), time.time())
+            self._db.execute("INSERT OR REPLACE INTO holders VALUES (?, ?, ?, ?, ?)", values)
+
+    def _delete(self, name: str) -> None:
+        for table in ("rollouts", "calls", "candidates", "tasks"):
+            self._db.execute(f"DELETE FROM {table} WHERE run=?", (name,))
+        self._db.execute("DELETE FROM runs WHERE name=?", (name,))
 
     def _read(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with self._errors("read"), self._lock:
-            return self._db.execute(statement, values).fetchall()
+        with self._errors("read"), self._opened() as db:
+            return db.execute(statement, values).fetchall()
 
     def _write(self, statement: str, *values: Any) -> None:
-        with self._errors("write to"), self._lock:
-            self._db.execute(statement, values)
+        with self._errors("write to"), self._opened() as db:
+            db.execute(statement, values)
+
+    @contextmanager
+    def _opened(self) -> Generator[sqlite3.Connection]:
+        # Before the lock, which another thread may have held when the process was forked.
+        if os.getpid() != self._process:
+            raise StoreError(
+                f"the store {self.location} was opened before this process was forked: "
+                "open it again here"
+            )
+        with self._lock:
+            yield self._db
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
         """Write all of the block or nothing of it."""
-        with self._errors("write to"), self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._errors("write to"), self._opened() as db:
+            db.execute("BEGIN IMMEDIATE")
             try:
                 yield
             except BaseException:
-                self._db.execute("ROLLBACK")
+                db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+            db.execute("COMMIT")
 
     @contextmanager
     def _errors(self, action: str) -> Generator[None]:
@@ -373,7 +444,13 @@ class MemoryStore(SQLiteStore):
     """A store in memory, gone when it is closed. The default of a trainer."""
 
     def __init__(self) -> None:
-        super().__init__(":memory:")
+        super().__init__(_MEMORY)
+
+
+def _process(pid: int, host: str, since: float) -> str:
+    if (pid, host) == (os.getpid(), socket.gethostname()):
+        return "this process"
+    return f"process {pid} on {host} since {time.strftime('%F %T', time.localtime(since))}"
 
 
 _RUN = "name, created, settings, result, plan"

@@ -8,7 +8,7 @@ from agl_core.errors import StoreError
 
 __all__ = ["SCHEMA_VERSION", "prepare"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # What makes a store of the version before into one of this version; the first, a new file.
 _STEPS = {
@@ -39,6 +39,12 @@ _STEPS = {
             PRIMARY KEY (run, split, position)
         ) WITHOUT ROWID;
         CREATE INDEX rollouts_by_time ON rollouts (run, at)
+    """,
+    3: """
+        CREATE TABLE holders (
+            run TEXT PRIMARY KEY, token TEXT NOT NULL, pid INTEGER NOT NULL, host TEXT NOT NULL,
+            since REAL NOT NULL
+        ) WITHOUT ROWID
     """,
 }
 

@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import math
 import os
 import random
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agl_core.agents import Agent
 from agl_core.algorithms import APO, Algorithm, Baseline
+from agl_core.arguments import (
+    checked_acceptance,
+    checked_agent,
+    checked_algorithm,
+    checked_budget,
+    checked_count,
+    checked_number,
+    checked_timeout,
+    opened_store,
+)
 from agl_core.backoff import Backoff
 from agl_core.budgets import Budget, BudgetExhaustedError, Ledger, StopReason
 from agl_core.callbacks import Callback, Callbacks, Logged
 from agl_core.datasets import Dataset, DatasetSource, load_dataset
 from agl_core.discovery import discover_prompts
-from agl_core.errors import ConfigurationError
 from agl_core.event_loops import run_blocking
 from agl_core.executors import Executor, LocalExecutor
 from agl_core.exporting import provider_to_export_to
@@ -29,11 +36,11 @@ from agl_core.prompts import PromptTemplate, coerce_resources
 from agl_core.result import TrainResult
 from agl_core.rollouts import Evaluation
 from agl_core.runners import RolloutRunner
-from agl_core.runs import begin_or_resume, new_run_name
+from agl_core.runs import begin_or_resume, new_run_name, run_name
 from agl_core.selection import FINALISTS, Acceptance, conclude
-from agl_core.session import Journal, Session
+from agl_core.session import Session
 from agl_core.simulation import is_simulated_environment
-from agl_core.store import MemoryStore, SQLiteStore, Store
+from agl_core.store import Journal, MemoryStore, Store
 from agl_core.tracing import Tracing
 
 if TYPE_CHECKING:
@@ -99,24 +106,20 @@ class Trainer:
         backoff: Backoff | None = None,
         accept: Acceptance = "gain",
     ) -> None:
-        if accept not in get_args(Acceptance):
-            raise ConfigurationError(
-                f"accept is {accept!r}; it is one of {', '.join(get_args(Acceptance))}"
-            )
-        self._algorithm = APO() if algorithm is None else _checked_algorithm(algorithm)
-        self._n_runners = _checked_count("n_runners", n_runners)
+        self._algorithm = APO() if algorithm is None else checked_algorithm(algorithm)
+        self._n_runners = checked_count("n_runners", n_runners)
         self._initial = coerce_resources(initial_resources or {})
-        self._budget = _checked_budget(budget)
-        self._store = _opened(store)
+        self._budget = checked_budget(budget)
+        self._store = opened_store(store)
         self._run = run
         self._seed = seed
-        self._repeats = _checked_count("repeats", repeats)
-        self._timeout = _checked_timeout(timeout)
-        self._failure_reward = _checked_number("failure_reward", failure_reward)
+        self._repeats = checked_count("repeats", repeats)
+        self._timeout = checked_timeout(timeout)
+        self._failure_reward = checked_number("failure_reward", failure_reward)
         self._client = client
         self._executor = executor
         self._callback = Callbacks(tuple(callbacks) or (Logged(),))
-        self._accept: Acceptance = accept
+        self._accept: Acceptance = checked_acceptance(accept)
         self._tracer_provider = tracer_provider
         self._capture_content = capture_content
         self._backoff = backoff or Backoff()
@@ -153,6 +156,7 @@ class Trainer:
             RolloutError: If the agent fails on every task, or reads no prompt.
             ModelError: If a model service refuses the credentials or has no such model, or every
                 model call of the algorithm failed.
+            RunInUseError: If another process, or another trainer, works on the run.
             StoreError: If the store cannot be written.
         """
         ledger = Ledger(self._budget)
@@ -191,7 +195,7 @@ class Trainer:
         async def run() -> Evaluation:
             data = load_dataset(dataset, "val")[:tasks]
             name = new_run_name()
-            async with dry._opened_run(ledger, name, _checked_agent(agent), data, data) as session:
+            async with dry._opened_run(ledger, name, checked_agent(agent), data, data) as session:
                 return await session.evaluate(session.initial, session.val)
 
         return self._blocking(run(), ledger)
@@ -220,35 +224,41 @@ class Trainer:
         test_dataset: DatasetSource | None,
         resume: bool,
     ) -> TrainResult:
-        agent = _checked_agent(agent)
+        agent = checked_agent(agent)
         agent.check(self._initial)
         train = load_dataset(train_dataset, "train")
         val = load_dataset(train_dataset if val_dataset is None else val_dataset, "val")
         test = None if test_dataset is None else load_dataset(test_dataset, "test")
         if test is not None:
             ledger.set_aside((1 + FINALISTS) * self._repeats * len(test))
-        name = self._named_run(agent, train, val, test, resume)
-        async with self._opened_run(ledger, name, agent, train, val, test) as session:
-            if val_dataset is None:
-                session.say("no validation set: candidates are compared on the training tasks")
-            stop_reason: StopReason = "completed"
-            try:
-                await self._algorithm.run(session)
-                session.raise_if_none_answered()
-            except BudgetExhaustedError as stop:
-                stop_reason = stop.reason
-            result = await conclude(
-                session,
-                test=test,
-                stop_reason=stop_reason,
-                run=name,
-                store=self._store.location,
-                rng=random.Random(f"{self._seed}/verdict"),
-                accept=self._accept,
-            )
-        self._store.end_run(name, result.to_json())
+        name = run_name(self._run, resume)
+        with self._store.hold(name):
+            begin_or_resume(self._store, name, self._settings(agent, train, val, test), resume)
+            self._store.set_tasks(name, [*train, *val, *(test or ())])
+            async with self._opened_run(ledger, name, agent, train, val, test) as session:
+                if val_dataset is None:
+                    session.say("no validation set: candidates are compared on the training tasks")
+                result = await self._searched(session, name, test)
+            self._store.end_run(name, result.to_json())
         self._callback.on_end(result)
         return result
+
+    async def _searched(self, session: Session, name: str, test: Dataset | None) -> TrainResult:
+        stop_reason: StopReason = "completed"
+        try:
+            await self._algorithm.run(session)
+            session.raise_if_none_answered()
+        except BudgetExhaustedError as stop:
+            stop_reason = stop.reason
+        return await conclude(
+            session,
+            test=test,
+            stop_reason=stop_reason,
+            run=name,
+            store=self._store.location,
+            rng=random.Random(f"{self._seed}/verdict"),
+            accept=self._accept,
+        )
 
     @contextlib.asynccontextmanager
     async def _opened_run(
@@ -327,11 +337,11 @@ class Trainer:
             return OpenAIClient(self._client)  # pyright: ignore[reportArgumentType]
         return self._client  # pyright: ignore[reportReturnType]
 
-    def _named_run(
-        self, agent: Agent, train: Dataset, val: Dataset, test: Dataset | None, resume: bool
-    ) -> str:
-        """Find or create the run in the store, with its tasks; return its name."""
-        settings = {
+    def _settings(
+        self, agent: Agent, train: Dataset, val: Dataset, test: Dataset | None
+    ) -> dict[str, Any]:
+        """Return what has to be the same when a run is resumed."""
+        return {
             "agent": agent.name,
             "algorithm": {"name": self._algorithm.name, **self._algorithm.settings()},
             "train": train.fingerprint(),
@@ -342,69 +352,3 @@ class Trainer:
             "repeats": self._repeats,
             "failure_reward": self._failure_reward,
         }
-        name = begin_or_resume(self._store, self._run, settings, resume)
-        self._store.set_tasks(name, [*train, *val, *(test or ())])
-        return name
-
-
-def _checked_agent(agent: Any) -> Agent:
-    if isinstance(agent, Agent):
-        return agent
-    if callable(agent) and not isinstance(agent, type):
-        remedy = (
-            "decorate it with @agl.rollout if it returns its reward, "
-            "or wrap it: agl.wrap(program, input=..., reward=...)"
-        )
-    else:
-        remedy = "wrap it: agl.wrap(program, input=..., reward=...)"
-    raise ConfigurationError(f"the agent is a plain {type(agent).__name__}; {remedy}")
-
-
-def _checked_algorithm(algorithm: Any) -> Algorithm:
-    if isinstance(algorithm, type) or not isinstance(algorithm, Algorithm):
-        shown = algorithm.__name__ if isinstance(algorithm, type) else type(algorithm).__name__
-        raise ConfigurationError(
-            f"the algorithm is {shown}; give an instance such as agl.APO(), "
-            "or decorate a function with @agl.algorithm"
-        )
-    return algorithm
-
-
-def _checked_budget(budget: Budget | None) -> Budget:
-    if budget is None:
-        return Budget()
-    if not isinstance(budget, Budget):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(
-            f"the budget is {type(budget).__name__}; give agl.Budget(rollouts=..., ...)"
-        )
-    return budget
-
-
-def _checked_timeout(timeout: float | None) -> float | None:
-    if timeout is not None and _checked_number("timeout", timeout) <= 0:
-        raise ConfigurationError(f"timeout is {timeout!r}; give seconds, or None for no limit")
-    return timeout
-
-
-def _checked_count(name: str, value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"{name} is {value!r}; it is a whole number, at least 1")
-    return value
-
-
-def _checked_number(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"{name} is {value!r}; it is a finite number")
-    return value
-
-
-def _opened(store: str | os.PathLike[str] | Store | None) -> Store:
-    if store is None:
-        return MemoryStore()
-    if isinstance(store, str | os.PathLike):
-        return SQLiteStore(Path(store))
-    if not hasattr(store, "add_rollout"):
-        raise ConfigurationError(
-            f"the store is {type(store).__name__}; give a file's path, or a store"
-        )
-    return store

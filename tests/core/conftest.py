@@ -24,8 +24,8 @@ from agl_core.models import Completion, ModelClient
 from agl_core.prompts import coerce_resources
 from agl_core.rollouts import ModelUsage
 from agl_core.runners import RolloutRunner
-from agl_core.session import Journal, Session
-from agl_core.store import MemoryStore, Store
+from agl_core.session import Session
+from agl_core.store import Journal, MemoryStore, Store
 from agl_core.tracing import Tracing
 
 PROMPT = re.compile(r"<prompt name=\"[^\"]*\">\n(.*?)\n</prompt>", re.DOTALL)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agl_core.errors import ConfigurationError
-from agl_core.runs import begin_or_resume, new_run_name
+from agl_core.runs import begin_or_resume, new_run_name, run_name
 from agl_core.store import MemoryStore, RolloutKey
 
 SETTINGS: dict[str, Any] = {"agent": "a", "seed": 0, "algorithm": {"name": "APO", "rounds": 2}}
@@ -22,16 +22,15 @@ def store() -> MemoryStore:
 
 def test_a_new_run_is_begun(store: MemoryStore) -> None:
     for name, resume in (("new", False), ("other", True)):
-        assert begin_or_resume(store, name, SETTINGS, resume) == name
+        begin_or_resume(store, name, SETTINGS, resume)
         run = store.run(name)
         assert run is not None
         assert run.settings == SETTINGS
 
 
-def test_a_run_without_a_name_is_given_one(store: MemoryStore) -> None:
-    names = {begin_or_resume(store, None, SETTINGS, resume=False) for _ in range(20)}
-    assert len(names) == 20
-    assert all(store.run(name) is not None for name in names)
+def test_a_run_without_a_name_is_given_one() -> None:
+    assert run_name("old", resume=True) == "old"
+    assert len({run_name(None, resume=False) for _ in range(20)}) == 20
     assert new_run_name() != new_run_name()
 
 
@@ -43,16 +42,31 @@ def test_one_that_holds_nothing_may_be_begun_again_with_other_input(store: Memor
     assert run.settings["seed"] == 1
 
 
+def test_one_that_holds_nothing_but_candidates_is_begun_without_them(store: MemoryStore) -> None:
+    """Of a run that failed at its first rollout."""
+    begin_or_resume(store, "new", SETTINGS, resume=False)
+    store.add_candidate("new", "c", {"id": "c"})
+    begin_or_resume(store, "new", {**SETTINGS, "seed": 1}, resume=False)
+    assert store.candidates("new") == []
+
+
+def test_one_that_holds_no_more_than_a_call_is_not_begun_again(store: MemoryStore) -> None:
+    begin_or_resume(store, "new", SETTINGS, resume=False)
+    store.add_call("new", "k", {"text": "paid for"})
+    with pytest.raises(ConfigurationError, match="has a run named 'new' already"):
+        begin_or_resume(store, "new", {**SETTINGS, "seed": 1}, resume=False)
+
+
 def test_one_that_holds_something_is_gone_on_with_only_if_asked(store: MemoryStore) -> None:
     with pytest.raises(ConfigurationError, match=r"has a run named 'old' already: .*resume=True"):
         begin_or_resume(store, "old", SETTINGS, resume=False)
-    assert begin_or_resume(store, "old", SETTINGS, resume=True) == "old"
+    begin_or_resume(store, "old", SETTINGS, resume=True)
 
 
 def test_settings_are_compared_as_json(store: MemoryStore) -> None:
     store.begin_run("new", {"models": ["a", "b"]})
     store.add_rollout("new", RolloutKey("c", "val", "t"), {"status": "failed", "score": 0.0})
-    assert begin_or_resume(store, "new", {"models": ("a", "b")}, resume=True) == "new"
+    begin_or_resume(store, "new", {"models": ("a", "b")}, resume=True)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +90,6 @@ def test_other_settings_are_refused_by_name(
     assert run.settings == SETTINGS
 
 
-def test_without_a_name_there_is_nothing_to_resume(store: MemoryStore) -> None:
+def test_without_a_name_there_is_nothing_to_resume() -> None:
     with pytest.raises(ConfigurationError, match="which run is to be resumed"):
-        begin_or_resume(store, None, SETTINGS, resume=True)
+        run_name(None, resume=True)

@@ -11,6 +11,7 @@ from agl_core.budgets import Budget, BudgetExhaustedError
 from agl_core.candidates import Candidate
 from agl_core.datasets import load_dataset
 from agl_core.errors import ConfigurationError, ModelError, RolloutError
+from agl_core.models import RefusedError
 from agl_core.prompts import PromptTemplate
 from agl_core.store import MemoryStore
 
@@ -353,6 +354,39 @@ class TestAsk:
                 await session.ask("m", "x", temperature=0.0, key="branch 1"),
             ]
             assert len({first, *others}) == len(client.requests) == 5
+
+    async def test_is_paid_for_once_though_two_want_it_at_once(
+        self, engine: SimpleNamespace
+    ) -> None:
+        client = engine.ScriptedModel(
+            lambda request: f"answer {len(client.requests)}", delay=lambda request: 0.01
+        )
+        async with engine.in_session(length, client=client) as session:
+            asked = [session.ask("m", "x", key="k") for _ in range(3)]
+            assert await asyncio.gather(*asked) == ["answer 1"] * 3
+            assert session.usage.model_calls == len(client.requests) == 1
+
+    async def test_goes_alone_until_one_was_answered_and_not_on_after_a_refusal(
+        self, engine: SimpleNamespace
+    ) -> None:
+        """A key that is refused costs one call, not as many as are wanted at once."""
+
+        def refuse(request: str) -> str:
+            raise RefusedError("wrong key")
+
+        client = engine.ScriptedModel(refuse, delay=lambda request: 0.01)
+        async with engine.in_session(length, client=client) as session:
+            asked = [session.ask("m", f"x{number}") for number in range(10)]
+            errors = await asyncio.gather(*asked, return_exceptions=True)
+            assert [str(error) for error in errors] == ["wrong key"] * 10
+            assert all(isinstance(error, RefusedError) for error in errors)
+            assert len(client.requests) == 1
+
+    async def test_goes_at_once_with_others_then(self, engine: SimpleNamespace) -> None:
+        client = engine.ScriptedModel(str.upper, delay=lambda request: 0.01)
+        async with engine.in_session(length, client=client) as session:
+            await asyncio.gather(*(session.ask("m", f"x{number}") for number in range(5)))
+            assert client.most_at_once == 4
 
     async def test_without_a_key_each_call_is_a_new_one_and_found_again_in_order(
         self, engine: SimpleNamespace

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from agl_core.datasets import load_dataset
-from agl_core.errors import StoreError
+from agl_core.errors import RunInUseError, StoreError
 from agl_core.store import Activity, MemoryStore, RolloutKey, SQLiteStore, Store
 from agl_core.store_schema import SCHEMA_VERSION
 
@@ -265,7 +265,7 @@ class TestFile:
         newer = sqlite3.connect(path)
         newer.execute(f"PRAGMA user_version={SCHEMA_VERSION + 1}")
         newer.close()
-        with pytest.raises(StoreError, match=r"newer version .*schema 3.*upgrade"):
+        with pytest.raises(StoreError, match=r"newer version .*schema 4.*upgrade"):
             SQLiteStore(path)
 
     def test_of_another_program_is_refused_and_left_alone(self, tmp_path: Path) -> None:
@@ -322,3 +322,171 @@ class TestFile:
         store.close()
         with pytest.raises(StoreError, match=r"cannot read the store .*runs\.db"):
             store.run("a")
+
+
+HOLDER = """
+import sys, time
+from agl_core.store import SQLiteStore
+with SQLiteStore(sys.argv[1]).hold("a"):
+    print("holds", flush=True)
+    time.sleep(60)
+"""
+
+TAKER = """
+import os, sys
+from agl_core.errors import RunInUseError
+from agl_core.store import SQLiteStore
+store, marks = SQLiteStore(sys.argv[1]), sys.argv[2]
+for _ in range(100):
+    try:
+        with store.hold("a"):
+            os.close(os.open(f"{marks}/inside", os.O_CREAT | os.O_EXCL))
+            os.unlink(f"{marks}/inside")
+    except RunInUseError:
+        pass
+"""
+
+
+class TestHold:
+    @pytest.fixture
+    def holder(self, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+        """Another process that works on run `a`."""
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(tmp_path / "runs.db")],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "holds\n"
+            yield process
+            process.kill()
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Iterator[SQLiteStore]:
+        store = SQLiteStore(tmp_path / "runs.db")
+        yield store
+        store.close()
+
+    def test_a_second_one_is_refused_and_told_who_has_it(
+        self, file: SQLiteStore, holder: subprocess.Popen[str]
+    ) -> None:
+        for _ in range(2):
+            with (
+                pytest.raises(RunInUseError, match=rf"'a' .*runs\.db .* process {holder.pid} on "),
+                file.hold("a"),
+            ):
+                pass
+        with file.hold("b"):
+            pass
+
+    def test_one_that_was_killed_holds_nothing(
+        self, file: SQLiteStore, holder: subprocess.Popen[str], tmp_path: Path
+    ) -> None:
+        holder.kill()
+        holder.wait()
+        with file.hold("a"):
+            assert len(list(tmp_path.glob("*.lock"))) == 1
+        assert list(tmp_path.glob("*.lock")) == []
+
+    def test_a_run_that_is_held_is_not_deleted(
+        self, file: SQLiteStore, holder: subprocess.Popen[str]
+    ) -> None:
+        file.begin_run("a", {})
+        with pytest.raises(RunInUseError):
+            file.delete_run("a")
+        holder.kill()
+        holder.wait()
+        file.delete_run("a")
+        assert file.run("a") is None
+
+    def test_in_one_process_too(self, store: Store) -> None:
+        with store.hold("a"), store.hold("b"):
+            for _ in range(2):
+                with pytest.raises(RunInUseError, match="by this process"), store.hold("a"):
+                    pass
+        with store.hold("a"):
+            pass
+
+    def test_by_two_stores_in_one_process_too(self, file: SQLiteStore) -> None:
+        other = SQLiteStore(file.location)
+        with file.hold("a"), pytest.raises(RunInUseError, match="this process"), other.hold("a"):
+            pass
+        with other.hold("a"):
+            pass
+        other.close()
+
+    def test_ends_though_nothing_can_be_written_any_more(self, tmp_path: Path) -> None:
+        store = SQLiteStore(tmp_path / "runs.db")
+        with store.hold("a"):
+            store.close()
+        again = SQLiteStore(tmp_path / "runs.db")
+        with again.hold("a"):
+            pass
+        again.close()
+
+    def test_is_never_two_processes_at_once(self, tmp_path: Path) -> None:
+        command = [sys.executable, "-c", TAKER, str(tmp_path / "runs.db"), str(tmp_path)]
+        takers = [subprocess.Popen(command) for _ in range(3)]
+        assert [taker.wait(timeout=60) for taker in takers] == [0, 0, 0]
+
+
+class TestFork:
+    """A connection of SQLite may not be used in a forked child; one that tries is told so."""
+
+    @staticmethod
+    def in_child(work: Callable[[], object]) -> int:
+        child = os.fork()
+        if not child:
+            try:
+                work()
+            except StoreError as error:
+                os._exit(1 if "opened before this process was forked" in str(error) else 2)
+            finally:
+                os._exit(3)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    def test_uses_are_refused(self, store: Store) -> None:
+        assert self.in_child(lambda: store.run("a")) == 1
+        assert self.in_child(lambda: store.begin_run("a", {})) == 1
+
+    def test_closing_does_the_parent_no_harm(self, store: Store) -> None:
+        store.begin_run("a", {})
+
+        def close() -> None:
+            store.close()
+            os._exit(0)
+
+        with store.hold("a"):
+            assert self.in_child(close) == 0
+            store.add_rollout("a", KEY, record())
+            with pytest.raises(RunInUseError), store.hold("a"):
+                pass
+        assert store.rollout("a", KEY) == record()
+
+    def test_nor_does_its_end(self, tmp_path: Path) -> None:
+        """Python closes what it holds; in between others write, read and check."""
+        program = (
+            "import os, sys\n"
+            "from agl_core.store import SQLiteStore\n"
+            "store = SQLiteStore(sys.argv[1])\n"
+            "for i in range(20):\n"
+            "    store.add_call('a', str(i), {})\n"
+            "    if not os.fork():\n"
+            "        del store\n"
+            "        sys.exit()\n"
+            "    store.add_call('a', f'{i} again', {})\n"
+            "    os.wait()\n"
+        )
+        subprocess.run([sys.executable, "-c", program, str(tmp_path / "runs.db")], check=True)
+        file = sqlite3.connect(tmp_path / "runs.db")
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert file.execute("SELECT count(*) FROM calls").fetchone() == (40,)
+        file.close()
+
+    def test_does_not_wait_for_a_lock_that_another_thread_had(self, tmp_path: Path) -> None:
+        store = SQLiteStore(tmp_path / "runs.db")
+        with store._lock:
+            assert self.in_child(lambda: store.run("a")) == 1
+            assert self.in_child(lambda: (store.close(), os._exit(0))) == 0
+        store.close()

@@ -28,6 +28,7 @@ from agl_core.errors import (
     PlaceholderError,
     RewardError,
     RolloutError,
+    RunInUseError,
     StoreError,
 )
 from agl_core.executors import LocalExecutor
@@ -658,6 +659,42 @@ class TestResume:
         assert trainer.fit(hearing, TRAIN, VAL, resume=True).usage.rollouts == 0
         with pytest.raises(ConfigurationError, match="which run is to be resumed"):
             Trainer(louder, initial_resources=SEED).fit(hearing, TRAIN, VAL, resume=True)
+
+
+class TestTwoOnOneRun:
+    def test_the_second_is_refused_before_it_does_anything(self, tmp_path: Path) -> None:
+        refused: list[str] = []
+
+        @rollout
+        def agent(task: Any, prompt_template: PromptTemplate) -> float:
+            if not refused:
+                for resume in (False, True):
+                    other = Trainer(
+                        louder, initial_resources=SEED, store=tmp_path / "runs.db", run="r"
+                    )
+                    with pytest.raises(RunInUseError, match=r"'r' .* by this process") as error:
+                        other.fit(hearing, TRAIN, VAL, resume=resume)
+                    refused.append(str(error.value))
+                    other.store.close()
+            return float(prompt_template.format().isupper())
+
+        trainer = Trainer(louder, initial_resources=SEED, store=tmp_path / "runs.db", run="r")
+        assert trainer.fit(agent, TRAIN, VAL).best_score == 1.0
+        assert len(refused) == 2
+        trainer.store.close()
+
+    def test_another_run_of_the_store_is_no_matter(self, tmp_path: Path) -> None:
+        trainers = [
+            Trainer(louder, initial_resources=SEED, store=tmp_path / "runs.db", run=name)
+            for name in ("a", "b", "c")
+        ]
+
+        async def all_at_once() -> list[TrainResult]:
+            return await asyncio.gather(*(t.afit(hearing, TRAIN, VAL) for t in trainers))
+
+        assert [result.best_score for result in asyncio.run(all_at_once())] == [1.0] * 3
+        for trainer in trainers:
+            trainer.store.close()
 
 
 class TestBudget:

@@ -1,0 +1,112 @@
+"""The model calls of a run's algorithm: journaled, counted, each paid for once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agl_core.budgets import Ledger
+from agl_core.callbacks import Callback
+from agl_core.errors import ConfigurationError, ModelError
+from agl_core.models import ChatMessage, ModelClient, RefusedError
+from agl_core.single_flight import SingleFlight
+from agl_core.store import Journal
+from agl_core.canaries import Canary
+
+__all__ = ["ModelCalls"]
+
+
+class ModelCalls:
+    """Makes the model calls of an algorithm. What the journal holds is read, not asked again.
+
+    Used on one event loop. Before the first call of a run has been answered, no other one is made;
+    after the service has refused one, none is: a wrong key costs one call, not as many as the
+    algorithm wants to make at once.
+
+    Args:
+        client: Where the calls go; None if the algorithm declares no model.
+        journal: Where they are written down.
+        ledger: Where they are counted.
+        callback: Who is told.
+    """
+
+    def __init__(
+        self, client: ModelClient | None, journal: Journal, ledger: Ledger, callback: Callback
+    ) -> None:
+        self._client = client
+        self._journal = journal
+        self._ledger = ledger
+        self._callback = callback
+        self._asked: Counter[str] = Counter()
+        self._running = SingleFlight[str, str]()
+        self._canary = Canary()
+        self._answered = 0
+        self._failures: list[ModelError] = []
+
+    async def ask(
+        self, model: str, messages: Sequence[ChatMessage], temperature: float, key: str
+    ) -> str:
+        """Make a model call; see `Session.ask`."""
+        sent = [dict(message) for message in messages]
+        content = json.dumps([model, sent, temperature, key], sort_keys=True)
+        digest = hashlib.sha256(content.encode()).hexdigest()[:24]
+        if not key:
+            self._asked[digest] += 1
+            digest = f"{digest}.{self._asked[digest]}"
+        known = self._journal.store.call(self._journal.run, digest)
+        if known is not None:
+            self._answered += 1
+            self._callback.on_call(model, True)
+            return known["text"]
+        request = {"model": model, "messages": sent, "temperature": temperature, "key": key}
+        return await self._running.result(
+            digest, lambda: self._paid(digest, request, model, messages, temperature)
+        )
+
+    def raise_if_none_answered(self) -> None:
+        """Stop a run whose algorithm asked in vain: that it found nothing would say nothing.
+
+        Raises:
+            ModelError: If model calls were made and every one failed; with the first reason.
+        """
+        if self._failures and not self._answered:
+            raise ModelError(
+                f"all {len(self._failures)} model calls of the algorithm failed, so there was no "
+                f"search; the first one: {self._failures[0]}"
+            ) from self._failures[0]
+
+    async def _paid(
+        self,
+        digest: str,
+        request: Mapping[str, Any],
+        model: str,
+        messages: Sequence[ChatMessage],
+        temperature: float,
+    ) -> str:
+        if self._client is None:
+            raise ConfigurationError(
+                "the algorithm calls a model but declares none: list it in `models`, "
+                "so that its credentials are checked before anything is spent"
+            )
+        async with self._canary.sent(), self._ledger.call():
+            try:
+                completion = await self._client.complete(model, messages, temperature)
+            except ModelError as error:
+                self._failures.append(error)
+                if isinstance(error, RefusedError):
+                    self._ledger.refuse(error)
+                raise
+            self._answered += 1
+            self._ledger.spend_call(completion.usage)
+            record = {
+                **request,
+                "text": completion.text,
+                "usage": completion.usage.to_json(),
+                "response_id": completion.id,
+            }
+            self._journal.store.add_call(self._journal.run, digest, record)
+        self._callback.on_call(model, False)
+        return completion.text
