@@ -763,7 +763,8 @@ from agl_core.trainer import Trainer
 def agent(task, prompt_template):
     text = prompt_template.format()
     if text == "slow":
-        print("inside", flush=True)
+        sys.stdout.write("inside\\n")  # in one piece: four threads write
+        sys.stdout.flush()
         time.sleep(float(sys.argv[2]))
     return {"seed": 0.2, "better": 0.8, "slow": 1.0}[text]
 
