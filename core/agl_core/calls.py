@@ -10,11 +10,11 @@ from typing import Any
 
 from agl_core.budgets import Ledger
 from agl_core.callbacks import Callback
+from agl_core.canaries import Canary
 from agl_core.errors import ConfigurationError, ModelError
 from agl_core.models import ChatMessage, ModelClient, RefusedError
 from agl_core.single_flight import SingleFlight
 from agl_core.store import Journal
-from agl_core.canaries import Canary
 
 __all__ = ["ModelCalls"]
 

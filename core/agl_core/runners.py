@@ -10,6 +10,7 @@ from itertools import product
 from agl_core.backoff import Backoff
 from agl_core.budgets import BudgetExhaustedError, Ledger
 from agl_core.callbacks import Callback
+from agl_core.canaries import Canary
 from agl_core.datasets import Task
 from agl_core.errors import AglError, ConfigurationError
 from agl_core.execution import Attempt, RolloutRequest
@@ -18,7 +19,6 @@ from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.rollouts import ModelUsage, Rollout
 from agl_core.single_flight import SingleFlight
 from agl_core.store import RolloutKey, Store
-from agl_core.canaries import Canary
 
 __all__ = ["RolloutRunner"]
 
