@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agl_adapters.agents import rollout as rollout
     from agl_adapters.agents import wrap as wrap
     from agl_adapters.exports import export as export
+    from agl_adapters.production import PromptsInUse as PromptsInUse
     from agl_adapters.production import use_prompts as use_prompts
     from agl_adapters.prompt_files import load_prompts as load_prompts
     from agl_adapters.prompt_files import save_prompts as save_prompts
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from agl_core.errors import MissingDependencyError as MissingDependencyError
     from agl_core.errors import ModelError as ModelError
     from agl_core.errors import PlaceholderError as PlaceholderError
+    from agl_core.errors import PromptDriftError as PromptDriftError
     from agl_core.errors import RewardError as RewardError
     from agl_core.errors import RolloutError as RolloutError
     from agl_core.errors import RunInUseError as RunInUseError
@@ -59,7 +61,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "agl_adapters.agents": ("rollout", "wrap"),
     "agl_adapters.exports": ("export",),
-    "agl_adapters.production": ("use_prompts",),
+    "agl_adapters.production": ("PromptsInUse", "use_prompts"),
     "agl_adapters.prompt_files": ("load_prompts", "save_prompts"),
     "agl_core.agents": ("RolloutContext", "emit_reward"),
     "agl_core.algorithms": ("APO", "GEPA", "Algorithm", "Baseline", "algorithm"),
@@ -74,6 +76,7 @@ _HOMES = {
         "MissingDependencyError",
         "ModelError",
         "PlaceholderError",
+        "PromptDriftError",
         "RewardError",
         "RolloutError",
         "RunInUseError",

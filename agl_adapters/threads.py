@@ -15,7 +15,7 @@ from contextvars import copy_context
 from functools import wraps
 from typing import Any
 
-from agl_core.binding import current_binding
+from agl_core.binding import block_binding
 
 __all__ = ["contexts_in_pools"]
 
@@ -32,8 +32,9 @@ def contexts_in_pools() -> Generator[None]:
 
     It holds for the `submit` and `map` of every `concurrent.futures.ThreadPoolExecutor`, and for
     `loop.run_in_executor`, as `asyncio.to_thread` does it by itself. What is submitted elsewhere
-    runs as it always does. Threads that are started otherwise (`threading.Thread`, process pools)
-    are left alone: they may live longer than the rollout that starts them.
+    runs as it always does, also where the prompts are those of the whole process. Threads that are
+    started otherwise (`threading.Thread`, process pools) are left alone: they may live longer than
+    the rollout that starts them.
 
     Blocks may nest and overlap.
     """
@@ -61,7 +62,7 @@ def _with_context(submit: _Submit) -> _Submit:
     def submit_with_context(
         self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Future[Any]:
-        if current_binding() is None:
+        if block_binding() is None:
             return submit(self, fn, *args, **kwargs)
         return submit(self, copy_context().run, fn, *args, **kwargs)
 

@@ -2,7 +2,8 @@
 
 A `Binding` is put into a ContextVar for the length of a rollout or a `use_prompts` block. The hooks
 of the integrations read it at every model call; nothing else carries prompts. Concurrent rollouts
-each see their own binding because each runs in a context (a task or a thread) of its own.
+each see their own binding because each runs in a context (a task or a thread) of its own. One may
+be in force in the whole process besides: it is seen where no block is.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 from agl_core.matching import lift
 from agl_core.prompts import PromptTemplate, on_format
 from agl_core.provenance import Rendered, Renderings
+from agl_core.scopes import Scoped
 from agl_core.sightings import Sightings
 from agl_core.slots import Role, is_user_message
 
-__all__ = ["Binding", "SlotUse", "bound", "current_binding"]
+__all__ = ["Binding", "SlotUse", "bind_everywhere", "block_binding", "bound", "current_binding"]
 
 _B = TypeVar("_B", bound="Binding | None")
 _NOTHING: Mapping[str, PromptTemplate] = MappingProxyType({})
@@ -163,12 +164,17 @@ class _HandedOut(PromptTemplate):
         return self.template
 
 
-_current: ContextVar[Binding | None] = ContextVar("agl_binding", default=None)
+_current: Scoped[Binding] = Scoped("agl_binding")
 
 
 def current_binding() -> Binding | None:
     """Return the binding in force in this context, or None outside rollouts and `use_prompts`."""
     return _current.get()
+
+
+def block_binding() -> Binding | None:
+    """Return the binding of the block that this context is in; not one of the whole process."""
+    return _current.of_block()
 
 
 @contextmanager
@@ -177,10 +183,12 @@ def bound(binding: _B) -> Generator[_B]:
 
     With None, none is: for work that another context does on behalf of one without.
     """
-    token = _current.set(binding)
-    listening = on_format.set(None if binding is None else binding.renderings.add)
-    try:
+    listener = None if binding is None else binding.renderings.add
+    with _current.set(binding), on_format.set(listener):
         yield binding
-    finally:
-        on_format.reset(listening)
-        _current.reset(token)
+
+
+def bind_everywhere(binding: Binding | None) -> None:
+    """Put a binding in force in every thread and task of the process, except in blocks."""
+    on_format.everywhere = None if binding is None else binding.renderings.add
+    _current.everywhere = binding

@@ -9,6 +9,7 @@ AglError
 │   ├── UnknownAgentError       no integration recognizes the object
 │   ├── MissingDependencyError  the framework's extra is not installed
 │   └── UnsupportedVersionError the installed framework is outside the tested range
+├── PromptDriftError            a program's text is not the one that its prompt replaces
 ├── RolloutError                the agent fails on every task, or ignores its prompts
 ├── ModelError                  the optimizer's model refused or failed for good
 └── StoreError                  the store cannot be read or written
@@ -27,6 +28,7 @@ __all__ = [
     "MissingDependencyError",
     "ModelError",
     "PlaceholderError",
+    "PromptDriftError",
     "RewardError",
     "RolloutError",
     "RunInUseError",
@@ -76,6 +78,10 @@ class MissingDependencyError(IntegrationError):
 
 class UnsupportedVersionError(IntegrationError):
     """The installed framework lacks what the hooks stand on."""
+
+
+class PromptDriftError(AglError):
+    """A program sends a text that is not the one that the prompt in use was made to replace."""
 
 
 class RolloutError(AglError):

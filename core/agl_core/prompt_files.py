@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,19 +32,13 @@ from typing import Any, cast
 from agl_core.errors import ConfigurationError
 from agl_core.files import write_atomically
 from agl_core.prompts import PromptTemplate, Resources, coerce_resources
+from agl_core.text import escape_hidden
 from agl_core.versions import installed_versions
 
 __all__ = ["PromptFile", "json_schema", "read_prompt_file", "text_hash", "write_prompt_file"]
 
 SCHEMA = "agl-adapters/prompts"
 VERSION = 2
-
-# What an editor, a terminal or a diff would not show as it is: control characters, what changes the
-# direction of writing, further line ends. The joiners belong to the spelling of some languages.
-_HIDDEN = re.compile(
-    "[\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\U000e0000-\U000e007f]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +96,7 @@ def write_prompt_file(file: PromptFile, path: str | os.PathLike[str]) -> Path:
         },
     }
     text = json.dumps(payload, indent=2, ensure_ascii=False, allow_nan=False)
-    return write_atomically(path, _HIDDEN.sub(_escaped, text) + "\n")
+    return write_atomically(path, escape_hidden(text, _escaped) + "\n")
 
 
 def read_prompt_file(path: str | os.PathLike[str]) -> PromptFile:
@@ -186,8 +179,8 @@ def _in_lines(prompt: PromptTemplate) -> dict[str, Any]:
     return {**data, "template": data["template"].split("\n")}
 
 
-def _escaped(character: re.Match[str]) -> str:
-    return json.dumps(character.group())[1:-1]
+def _escaped(character: str) -> str:
+    return json.dumps(character)[1:-1]
 
 
 def _template(record: Any) -> PromptTemplate:

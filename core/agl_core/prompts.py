@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from agl_core.errors import ConfigurationError, PlaceholderError
+from agl_core.scopes import Scoped
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
@@ -21,8 +21,8 @@ Engine = Literal["f-string", "jinja", "literal"]
 _F_STRING_PIECE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NOTHING = re.compile(r"(?!)")
 
-on_format: ContextVar[Callable[[PromptTemplate, Mapping[str, Any], str], None] | None] = ContextVar(
-    "agl_on_format", default=None
+on_format: Scoped[Callable[[PromptTemplate, Mapping[str, Any], str], None]] = Scoped(
+    "agl_on_format"
 )
 """Told of each text that a program renders in this context: the template, the values, the text."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
-__all__ = ["cut", "cut_middle", "printable"]
+__all__ = ["cut", "cut_middle", "escape_hidden", "printable"]
 
 _ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SEPARATORS = frozenset(" \n\t\r\"'`()[]{}<>,;|")
@@ -29,6 +30,25 @@ def printable(text: str) -> str:
         else "\N{REPLACEMENT CHARACTER}"
         for character in text
     )
+
+
+def escape_hidden(text: str, escape: Callable[[str], str]) -> str:
+    """Return a text that looks like what it holds, for files that people review.
+
+    Args:
+        text: The text.
+        escape: Makes what stands for a character that an editor, a terminal or a diff would not
+            show as it is: what `printable` replaces, tabs, and line ends other than the newline.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(escape(c) if _is_hidden(c) else c for c in text)
+
+
+def _is_hidden(character: str) -> bool:
+    if character == "\n" or character in _JOINERS or character.isprintable():
+        return False
+    return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def cut(text: str, limit: int) -> str:

@@ -3,8 +3,9 @@
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -62,17 +63,36 @@ def test_an_inner_prompt_is_not_held_to_the_text_that_the_outer_one_replaces(
     tmp_path: Path,
 ) -> None:
     path = save(tmp_path, "Outer.", replaces="Some other text.")
-    with agl.use_prompts(path):
+    with agl.use_prompts(path, on_drift="ignore"):
         assert program() == "Own."
         with agl.use_prompts({SLOT: "Inner."}):
             assert program() == "Inner."
+        with agl.use_prompts({OTHER: "Inner."}):
+            assert both() == ("Own.", "Inner.")
 
 
-def test_a_text_that_is_not_the_one_replaced_is_left_alone_and_counted(tmp_path: Path) -> None:
+def test_each_prompt_has_the_drift_rule_of_its_own_block(tmp_path: Path) -> None:
     path = save(tmp_path, "New.", replaces="Own, as it was.")
-    with agl.use_prompts(path) as binding:
-        assert program() == "Own."
-    assert binding.unmatched == {SLOT: 1}
+    inner = agl.use_prompts({OTHER: "Other."}, on_drift="ignore")
+    with agl.use_prompts(path, on_drift="error"):
+        with inner, pytest.raises(agl.PromptDriftError):
+            program()
+        with agl.use_prompts(path, on_drift="ignore"):
+            assert program() == "Own."
+
+
+def test_it_knows_what_was_used_and_what_has_drifted(tmp_path: Path) -> None:
+    path = agl.save_prompts(
+        {SLOT: "New.", OTHER: "New.", "my:third#system": "New."},
+        tmp_path / "prompts.json",
+        replaces={OTHER: "Other, as it was."},
+    )
+    prompts = agl.use_prompts(path, on_drift="ignore")
+    assert prompts.unused == ("my:other#system", "my:program#system", "my:third#system")
+    with prompts as binding:
+        assert both() == ("New.", "Other.")
+    assert (prompts.unused, prompts.drifted) == (("my:third#system",), (OTHER,))
+    assert binding.unmatched == {OTHER: 1}
 
 
 def test_one_object_serves_many_blocks_at_once_in_threads_and_within_itself() -> None:
@@ -114,6 +134,138 @@ async def test_a_block_in_one_task_is_not_seen_by_another() -> None:
 async def test_tasks_and_threads_that_a_block_starts_see_its_prompts() -> None:
     with agl.use_prompts({SLOT: "New."}):
         assert await asyncio.gather(async_program(), asyncio.to_thread(program)) == ["New."] * 2
+
+
+# the whole process
+
+
+@pytest.fixture
+def installed() -> Iterator[Callable[..., agl.PromptsInUse]]:
+    """Installs prompts until the end of the test."""
+    everything: list[agl.PromptsInUse] = []
+
+    def install(prompts: Any, **options: Any) -> agl.PromptsInUse:
+        everything.append(agl.use_prompts(prompts, **options).install())
+        return everything[-1]
+
+    yield install
+    for prompts in everything:
+        prompts.uninstall()
+    assert current_binding() is None
+    assert instrumentation._installations == {}
+
+
+Install = Callable[..., agl.PromptsInUse]
+
+
+def in_a_new_thread(function: Callable[[], Any]) -> Any:
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    thread.join()
+    return results[0]
+
+
+def test_installed_prompts_are_in_force_in_every_thread_and_task(installed: Install) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def started_before() -> str:
+        begun.set()
+        assert go_on.wait(10)
+        return program()
+
+    async def tasks() -> list[str]:
+        looking = asyncio.Event()
+
+        async def waiting() -> str:
+            await looking.wait()
+            return program()
+
+        task = asyncio.create_task(waiting())
+        await asyncio.sleep(0)
+        installed({SLOT: "New."})
+        looking.set()
+        go_on.set()
+        return [await task, await async_program(), await asyncio.to_thread(program)]
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(started_before)
+        assert begun.wait(10)
+        assert asyncio.run(tasks()) == ["New."] * 3
+        assert future.result() == "New."
+    assert in_a_new_thread(program) == "New."
+
+
+def test_what_is_uninstalled_is_gone() -> None:
+    prompts = agl.use_prompts({SLOT: "New."})
+    prompts.uninstall()  # it is not there yet
+    assert prompts.install() is prompts
+    assert prompts.install() is prompts  # it is there already
+    assert program() == "New."
+    prompts.uninstall()
+    assert program() == in_a_new_thread(program) == "Own."
+    assert current_binding() is None
+    assert instrumentation._installations == {}
+
+
+def test_what_is_installed_later_takes_precedence(installed: Install) -> None:
+    first = installed({SLOT: "First.", OTHER: "First other."})
+    second = installed({SLOT: "Second."})
+    assert both() == ("Second.", "First other.")
+    first.uninstall()
+    assert both() == ("Second.", "Other.")
+    first.install()
+    assert both() == ("First.", "First other.")
+    second.uninstall()
+    assert both() == ("First.", "First other.")
+
+
+def test_a_block_takes_precedence_over_what_is_installed(installed: Install) -> None:
+    installed({SLOT: "Installed.", OTHER: "Installed other."})
+    with agl.use_prompts({SLOT: "Block."}):
+        assert both() == ("Block.", "Installed other.")
+        assert in_a_new_thread(both) == ("Installed.", "Installed other.")
+    assert both() == ("Installed.", "Installed other.")
+
+
+def test_a_rollout_takes_precedence_over_what_is_installed(installed: Install) -> None:
+    installed({SLOT: "Installed.", OTHER: "Installed other."})
+    agent = agl.wrap(lambda task: both(), reward=lambda task, output: 1.0)
+    (rollout,) = agl.Trainer(agl.Baseline(), initial_resources={SLOT: "Seed."}).dev(agent, ["a"])
+    assert rollout.output == ["Seed.", "Other."]
+
+
+def test_installed_prompts_leave_the_context_of_pools_alone(installed: Install) -> None:
+    """A pool's threads see the process's prompts anyway; a program's own variables stay out."""
+    variable: ContextVar[str] = ContextVar("variable", default="default")
+    installed({SLOT: "New."})
+    variable.set("mine")
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(variable.get).result() == "default"
+        assert pool.submit(program).result() == "New."
+
+
+def test_values_of_templates_are_known_where_prompts_are_installed(installed: Install) -> None:
+    installed({SLOT: agl.PromptTemplate("Be kind to {name}.")})
+    text = agl.PromptTemplate("You help {name}.").format(name="Ada")
+    assert inject(SLOT, text) == "Be kind to Ada."
+
+
+def test_what_cannot_be_hooked_into_is_not_installed(
+    plugin: Callable[[str, str], Any], toys: Any
+) -> None:
+    plugin("toys", PLUGIN)
+    integration = __import__("toys_plugin").integration
+    integration.fails_with = agl.UnsupportedVersionError("toys 9 is too new")
+    prompts = agl.use_prompts({"toys:toy#system": "Win."})
+    with pytest.raises(agl.UnsupportedVersionError):
+        prompts.install()
+    assert current_binding() is None
+    integration.fails_with = None
+    prompts.install()
+    assert toys.Toy().run("a") == "Win. a"
+    prompts.uninstall()
+    assert toys.Toy().run("a") == "Play. a"
 
 
 # a decorator

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agl_core.text import cut, cut_middle, printable
+from agl_core.text import cut, cut_middle, escape_hidden, printable
 
 HOSTILE = {
     "clear screen": "\x1b[2J\x1b[H",
@@ -72,3 +72,15 @@ def test_a_cut_in_the_middle_keeps_start_and_end() -> None:
     whole, in_two = cut_middle(text, 48), cut_middle(text, 46)
     assert whole == "start of it, a word \n… (23 characters left out)\n sk-87654321 and the end"
     assert in_two == "start of it, a word \n… (35 characters left out)\n and the end"
+
+
+def test_hidden_characters_are_escaped_and_all_others_stay() -> None:
+    def escape(character: str) -> str:
+        return f"<{ord(character):x}>"
+
+    assert escape_hidden("a\tb\nc\r\x1b\u2028\u202e\ud83d\x85", escape) == (
+        "a<9>b\nc<d><1b><2028><202e><d83d><85>"
+    )
+    text = "Größe 漢字 क्\u200dष 👩\u200d💻 \u00a0"
+    assert escape_hidden(text, escape) == text
+    assert escape_hidden("plain", escape) == "plain"
