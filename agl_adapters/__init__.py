@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from agl_adapters.prompt_files import load_prompts as load_prompts
     from agl_adapters.prompt_files import save_prompts as save_prompts
     from agl_core.agents import RolloutContext as RolloutContext
+    from agl_core.agents import apart as apart
     from agl_core.agents import emit_reward as emit_reward
     from agl_core.algorithms import APO as APO
     from agl_core.algorithms import GEPA as GEPA
@@ -63,7 +64,7 @@ _HOMES = {
     "agl_adapters.exports": ("export",),
     "agl_adapters.production": ("PromptsInUse", "use_prompts"),
     "agl_adapters.prompt_files": ("load_prompts", "save_prompts"),
-    "agl_core.agents": ("RolloutContext", "emit_reward"),
+    "agl_core.agents": ("RolloutContext", "apart", "emit_reward"),
     "agl_core.algorithms": ("APO", "GEPA", "Algorithm", "Baseline", "algorithm"),
     "agl_core.budgets": ("Budget", "Usage"),
     "agl_core.callbacks": ("Callback",),

@@ -16,8 +16,7 @@ from agl_adapters.targets import (
     function_name,
     is_async_function,
 )
-from agl_core.agents import Agent, FunctionAgent, Outcome, RolloutContext
-from agl_core.binding import bound
+from agl_core.agents import Agent, FunctionAgent, Outcome, RolloutContext, apart
 from agl_core.errors import ConfigurationError
 from agl_core.prompts import Resources
 from agl_core.tracing import Tracing
@@ -94,21 +93,21 @@ class WrappedAgent:
         if self.is_async:
             return self._run_async(context)
         task = context.task
-        with bound(context.apart()), _blamed("input", self._input):
+        with apart(), _blamed("input", self._input):
             given = _finished(self._input(task), "input")
         context.note_input(given)
         output = self._target.run(given)
-        with bound(context.apart()), _blamed("reward", self._reward):
+        with apart(), _blamed("reward", self._reward):
             reward = _finished(self._reward(task, output), "reward")
         return Outcome(reward, self._target.answer(output))
 
     async def _run_async(self, context: RolloutContext) -> Outcome:
         task = context.task
-        with bound(context.apart()), _blamed("input", self._input):
+        with apart(), _blamed("input", self._input):
             given = await _awaited(self._input(task))
         context.note_input(given)
         output = await self._target.run(given)
-        with bound(context.apart()), _blamed("reward", self._reward):
+        with apart(), _blamed("reward", self._reward):
             reward = await _awaited(self._reward(task, output))
         return Outcome(reward, self._target.answer(output))
 

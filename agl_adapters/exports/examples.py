@@ -55,7 +55,8 @@ def examples(kept: KeptRollout) -> Iterator[Example]:
     """Yield the model calls of a rollout that got an answer, by start."""
     rollout = kept.rollout
     score = rollout.score or 0.0
-    spans = [span for span in genai.model_calls(rollout.spans) if genai.output_messages(span)]
+    calls = genai.model_calls(genai.of_the_agent(rollout.spans))
+    spans = [span for span in calls if genai.output_messages(span)]
     triplets = TraceToTriplets()(rollout.spans, score)
     for span, triplet in zip(spans, triplets, strict=True):
         yield Example(

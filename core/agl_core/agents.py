@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
 
-from agl_core.binding import Binding, current_binding
+from agl_core.binding import Binding, bound, current_binding
 from agl_core.errors import ConfigurationError
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.rewards import Reward, coerce_reward
 from agl_core.sightings import texts_in
+from agl_core.tracing import apart_spans
 
 if TYPE_CHECKING:
     from agl_core.tracing import Tracing
 
-__all__ = ["Agent", "FunctionAgent", "Outcome", "RolloutContext", "emit_reward", "rollout"]
+__all__ = [
+    "Agent",
+    "FunctionAgent",
+    "Outcome",
+    "RolloutContext",
+    "apart",
+    "emit_reward",
+    "rollout",
+]
 
 
 @dataclass(eq=False)
@@ -44,10 +53,7 @@ class RolloutContext(Binding):
             self.sightings.inputs += texts_in(given)
 
     def apart(self) -> RolloutContext:
-        """Return the same rollout for code that is not the program's, such as a judge.
-
-        It can emit rewards; the prompts that it sends are its own and become no slots.
-        """
+        """Return the same rollout for code that is none of the agent's; see `apart`."""
         return RolloutContext(
             resources={}, id=self.id, task=self.task, attempt=self.attempt, rewards=self.rewards
         )
@@ -242,6 +248,20 @@ def emit_reward(
     if isinstance(binding, RolloutContext):
         binding.rewards.append(reward)
     return reward
+
+
+@contextmanager
+def apart() -> Generator[None]:
+    """Run the block as none of the agent's: whatever makes its input or scores its output.
+
+    Model calls in the block, such as those of a judge, are counted as the rollout's. The prompts
+    that they send are no slots and stay as they are, and a critique is not shown them. Rewards can
+    be emitted. Outside a rollout it does nothing but keep `use_prompts` out of the block.
+    """
+    binding = current_binding()
+    inner = binding.apart() if isinstance(binding, RolloutContext) else None
+    with bound(inner), apart_spans():
+        yield
 
 
 def _listed(names: Mapping[str, Any]) -> str:

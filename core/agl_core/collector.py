@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcesso
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from agl_core.genai import SLOT
+from agl_core.genai import APART, SLOT
 from agl_core.recording import Recording
 
 __all__ = [
@@ -47,13 +47,15 @@ class Collector(SpanProcessor):
         self._recordings = recordings
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Note a span of a rollout, and mark it with the slot that it belongs to."""
+        """Note a span of a rollout, and mark it with what its context says of it."""
         recording = self.recording(span)
         if recording is not None:
             recording.started(span)
             slot = otel_context.get_value(SLOT, parent_context)
             if isinstance(slot, str):
                 span.set_attribute(SLOT, slot)
+            if otel_context.get_value(APART, parent_context):
+                span.set_attribute(APART, True)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Keep a span of a rollout."""

@@ -17,6 +17,7 @@ from agl_core.messages import Message, parse_messages, to_json, to_parts
 from agl_core.spans import Span
 
 __all__ = [
+    "APART",
     "SLOT",
     "Message",
     "TokenUsage",
@@ -26,6 +27,7 @@ __all__ = [
     "is_tool_call",
     "message_attributes",
     "model_calls",
+    "of_the_agent",
     "output_messages",
     "request_attributes",
     "request_model",
@@ -43,6 +45,10 @@ __all__ = [
 
 SLOT = "agl.slot"
 """The attribute, and the key in a context, that names the slot whose prompt a call was sent."""
+
+APART = "agl.apart"
+"""The attribute, and the key in a context, of spans that are none of the agent's: those of whatever
+makes its input or scores its output."""
 
 _MODEL_OPERATIONS = frozenset({"chat", "generate_content", "text_completion"})
 _INPUT = ("gen_ai.input.messages",)
@@ -167,6 +173,11 @@ def agent_name(span: Span) -> str | None:
 def slot(span: Span) -> str | None:
     """Return the slot whose prompt the span's model call was sent."""
     return _text(span, SLOT)
+
+
+def of_the_agent(spans: Iterable[Span]) -> list[Span]:
+    """Return the spans without those that are none of the agent's, such as a judge's."""
+    return [span for span in spans if not span.attributes.get(APART)]
 
 
 def model_calls(spans: Iterable[Span]) -> list[Span]:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agl_core import genai
 from agl_core.messages import Message
 from agl_core.recording import UNFINISHED
 from agl_core.spans import Span
 
-__all__ = ["TraceToMessages", "TraceToTriplets", "Triplet"]
+__all__ = ["Step", "TraceToMessages", "TraceToTriplets", "Triplet", "shortened", "steps"]
 
 _Key = tuple[str, str, tuple[tuple[str, str], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A model call, a tool that ran, or a failure: what it adds to the conversation so far."""
+
+    slot: str | None
+    """The slot whose prompt a model call was sent, if the span says so."""
+    messages: list[Message]
+    """What was not said before. Each message's ``name`` says which agent or node it belongs to."""
+    sent: list[Message] = field(default_factory=list[Message])
+    """All that a model call was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +34,7 @@ class TraceToMessages:
     Each message's ``name`` says which agent or node it belongs to (for a tool's result, which
     tool). What a later call sends again of an earlier one is not repeated. Tools that ran without
     a model having asked for them are shown as calls; failures of models, tools and the agent itself
-    are shown in brackets.
+    are shown in brackets. What is none of the agent's, such as a judge's calls, is left out.
     """
 
     max_chars: int = 20_000
@@ -36,7 +48,8 @@ class TraceToMessages:
             spans: The spans of one rollout.
             reward: Not part of the conversation; taken so that all readers of traces are alike.
         """
-        return _shortened(list(_conversation(spans)), self.max_chars)
+        said = [message for step in steps(spans) for message in step.messages]
+        return shortened(said, self.max_chars)
 
     @staticmethod
     def to_text(messages: Iterable[Message]) -> str:
@@ -62,7 +75,8 @@ class TraceToTriplets:
 
     The reward of the rollout goes to its last call; those before it have None, as in the triplets
     of Agent Lightning: how to spread it over the calls is for the training to decide. Calls without
-    an answer (failed, or content not captured) are left out.
+    an answer (failed, or content not captured) are left out, and so are those that are
+    none of the agent's.
     """
 
     def __call__(self, spans: Sequence[Span], reward: float | None = None) -> list[Triplet]:
@@ -74,7 +88,7 @@ class TraceToTriplets:
         """
         pairs = [
             (genai.input_messages(span), output[0])
-            for span in genai.model_calls(spans)
+            for span in genai.model_calls(genai.of_the_agent(spans))
             if (output := genai.output_messages(span))
         ]
         worth = None if reward is None else float(reward)
@@ -108,7 +122,13 @@ class _Transcript:
         self._conversations.append([*keys, *map(_key, answer)])
 
 
-def _conversation(spans: Sequence[Span]) -> Iterator[Message]:
+def steps(spans: Sequence[Span]) -> Iterator[Step]:
+    """Yield the steps of a rollout's agent in the order in which they happened.
+
+    Args:
+        spans: The spans of one rollout.
+    """
+    spans = genai.of_the_agent(spans)
     by_id = {span.span_id: span for span in spans}
     calls = {span.span_id: span for span in genai.model_calls(spans)}
     tools = {span.span_id: span for span in spans if genai.is_tool_call(span)}
@@ -134,15 +154,18 @@ def _conversation(spans: Sequence[Span]) -> Iterator[Message]:
         if failure:
             told.append(failure)
         if span.span_id in calls:
-            yield from transcript.new(node, genai.input_messages(span), genai.output_messages(span))
+            sent = genai.input_messages(span)
+            new = list(transcript.new(node, sent, genai.output_messages(span)))
             if failure:
-                yield _named({"role": "assistant", "content": f"[{failure}]"}, node)
+                new.append(_named({"role": "assistant", "content": f"[{failure}]"}, node))
+            yield Step(genai.slot(span), new, sent)
         elif failure or not {genai.tool_call_id(span), genai.tool_result(span)} & returned:
-            yield from _tool(span, node, failure, asked)
+            yield Step(None, list(_tool(span, node, failure, asked)))
     for span in spans:
         failure = _failure(span)
         if span.parent_id is None and failure and not any(failure in text for text in told):
-            yield _named({"role": "assistant", "content": f"[{failure}]"}, _node(span, by_id))
+            message: Message = {"role": "assistant", "content": f"[{failure}]"}
+            yield Step(None, [_named(message, _node(span, by_id))])
 
 
 def _tool(span: Span, node: str, failure: str, asked: set[str]) -> Iterator[Message]:
@@ -219,7 +242,8 @@ def _common(keys: Sequence[_Key], earlier: Sequence[_Key]) -> int:
     return count
 
 
-def _shortened(messages: list[Message], max_chars: int) -> list[Message]:
+def shortened(messages: list[Message], max_chars: int) -> list[Message]:
+    """Shorten the texts of messages, in place, so that they fit together; return the messages."""
     lengths = [len(message["content"]) for message in messages]
     lengths += [
         len(call["arguments"]) for message in messages for call in message.get("tool_calls", ())

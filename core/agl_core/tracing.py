@@ -12,7 +12,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from agl_core.genai import SLOT
+from agl_core.genai import APART, SLOT
 from agl_core.recording import Recording
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from agl_core.collector import Collector
 
-__all__ = ["Recording", "Tracing", "in_slot"]
+__all__ = ["Recording", "Tracing", "apart_spans", "in_slot"]
 
 _log = logging.getLogger(__name__)
 
@@ -180,9 +180,25 @@ class Tracing:
 @contextmanager
 def in_slot(slot: str) -> Generator[None]:
     """Mark the spans that start in the block as belonging to a slot (attribute ``agl.slot``)."""
+    with _marked(SLOT, slot):
+        yield
+
+
+@contextmanager
+def apart_spans() -> Generator[None]:
+    """Mark the spans that start in the block as none of the agent's (attribute ``agl.apart``).
+
+    They are counted, and no part of what a critique is shown.
+    """
+    with _marked(APART, True):
+        yield
+
+
+@contextmanager
+def _marked(key: str, value: str | bool) -> Generator[None]:
     from opentelemetry import context as otel_context
 
-    token = otel_context.attach(otel_context.set_value(SLOT, slot))
+    token = otel_context.attach(otel_context.set_value(key, value))
     try:
         yield
     finally:

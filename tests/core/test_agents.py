@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from agl_core.agents import Agent, FunctionAgent, RolloutContext, emit_reward, rollout
-from agl_core.binding import bound
+from agl_core.agents import Agent, FunctionAgent, RolloutContext, apart, emit_reward, rollout
+from agl_core.binding import Binding, bound, current_binding
 from agl_core.errors import ConfigurationError, RewardError
 from agl_core.prompts import PromptTemplate
 from agl_core.rewards import Reward
@@ -198,3 +198,20 @@ class TestEmitReward:
         with bound(context), pytest.raises(RewardError, match="text, 'good'"):
             emit_reward("good")  # pyright: ignore[reportArgumentType]
         assert context.rewards == []
+
+
+class TestApart:
+    def test_has_no_slots_and_can_give_the_reward(self) -> None:
+        context = RolloutContext({"x:judge#system": PromptTemplate("New.")}, task=1)
+        with bound(context), apart():
+            inner = current_binding()
+            assert inner is not None
+            assert inner.inject("x:judge#system", "Old.") == "Old."
+            emit_reward(0.5)
+        assert not context.slots
+        assert not context.reads
+        assert context.rewards == [0.5]
+
+    def test_keeps_prompts_in_use_out_of_the_block(self) -> None:
+        with bound(Binding({"x:judge#system": PromptTemplate("New.")})), apart():
+            assert current_binding() is None

@@ -9,7 +9,7 @@ from agl_core import genai
 from agl_core.messages import Message
 from agl_core.recording import UNFINISHED
 from agl_core.spans import Span, SpanEvent
-from agl_core.traces import TraceToMessages, TraceToTriplets, Triplet
+from agl_core.traces import TraceToMessages, TraceToTriplets, Triplet, steps
 
 clock = count(1)
 
@@ -137,6 +137,31 @@ def test_directly_below_the_root_there_is_no_node_to_name(root: Span) -> None:
     told = TraceToMessages()([root, call(root, [user("a")], assistant("b"))])
 
     assert told == [user("a"), assistant("b")]
+
+
+def test_steps_tell_which_call_was_sent_which_slots_prompt(root: Span) -> None:
+    first = call(root, [system("Plan."), user("a")], assistant("b"), "x:plan#system")
+    looked = tool(root, "search", result="Here.")
+    second = call(root, [system("Write."), user("b")], error="no")
+
+    one, between, two = steps([root, first, looked, second])
+
+    assert (one.slot, between.slot, two.slot) == ("x:plan#system", None, None)
+    assert [m["content"] for m in one.messages] == ["Plan.", "a", "b"]
+    assert one.sent == [system("Plan."), user("a")]
+    assert [m["role"] for m in between.messages] == ["assistant", "tool"]
+    assert [m["content"] for m in two.messages] == ["Write.", "b", "[failed: ValueError: no]"]
+
+
+def test_what_is_none_of_the_agents_is_left_out(root: Span) -> None:
+    own = call(root, [user("a")], assistant("b"))
+    judging = replace(call(root, [user("b?")], assistant("bad")), attributes={"agl.apart": True})
+    judge = replace(call(judging, [user("b?")], assistant("bad")))
+    judge = replace(judge, attributes={**judge.attributes, "agl.apart": True})
+
+    assert TraceToMessages()([root, own, judging, judge]) == [user("a"), assistant("b")]
+    assert len(TraceToTriplets()([root, own, judging, judge], 1.0)) == 1
+    assert TraceToTriplets()([root, own, judging, judge], 1.0)[0].reward == 1.0
 
 
 def test_a_tool_that_no_model_asked_for_is_shown_as_a_call(root: Span) -> None:

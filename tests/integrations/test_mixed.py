@@ -17,6 +17,7 @@ from langgraph.graph import START, StateGraph
 
 from agl_adapters.testing import SimulatedModel
 from agl_core import genai
+from agl_core.agents import RolloutContext, apart
 from agl_integrations.autogen import AutoGenIntegration
 from agl_integrations.langgraph import LangGraphIntegration
 from agl_integrations.openai import OpenAIIntegration
@@ -312,3 +313,40 @@ async def test_a_function_that_mixes_them_all(
             "autogen:aide#system": ("You help.", ["invoke_agent aide"]),
         },
     )
+
+
+async def test_what_is_apart_is_told_from_the_agent_in_every_framework(
+    client: openai.AsyncOpenAI, rollouts: Any, hooks: None
+) -> None:
+    """Its spans are marked, and it has no slots: a judge is none of the program that it judges."""
+
+    def judging(state: State) -> State:
+        ChatOpenAI(model=MODEL).invoke([SystemMessage("You judge."), HumanMessage(state["text"])])
+        return state
+
+    judge = Agent(
+        name="judge",
+        instructions="You judge.",
+        model=OpenAIResponsesModel(model=MODEL, openai_client=client),
+    )
+    team = AssistantAgent("judge", autogen_model(), system_message="You judge.")
+
+    async def score() -> None:
+        await graph_of(judge=judging).ainvoke({"text": "hi"})
+        await Runner.run(judge, "hi")
+        await team.run(task="hi")
+        await ask(client, "hi")
+
+    async def program(number: int) -> None:
+        await ask(client, "hi")
+        with apart():
+            await score()
+
+    context = RolloutContext({})
+    await rollouts.run_async(program, context)
+    assert list(context.slots) == [RAW]
+    spans = rollouts.recordings[-1].spans
+    assert len(genai.model_calls(spans)) == 5
+    root, own = genai.of_the_agent(spans)
+    assert root.parent_id is None
+    assert genai.slot(own) == RAW
