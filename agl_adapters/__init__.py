@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from agl_core.budgets import Usage as Usage
     from agl_core.callbacks import Callback as Callback
     from agl_core.candidates import Candidate as Candidate
+    from agl_core.constraints import Constraint as Constraint
     from agl_core.errors import AglError as AglError
     from agl_core.errors import ConfigurationError as ConfigurationError
     from agl_core.errors import DatasetError as DatasetError
@@ -69,6 +70,7 @@ _HOMES = {
     "agl_core.budgets": ("Budget", "Usage"),
     "agl_core.callbacks": ("Callback",),
     "agl_core.candidates": ("Candidate",),
+    "agl_core.constraints": ("Constraint",),
     "agl_core.errors": (
         "AglError",
         "ConfigurationError",

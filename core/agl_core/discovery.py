@@ -2,93 +2,199 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from agl_core.agents import Agent
-from agl_core.budgets import BudgetExhaustedError
+from agl_core.budgets import BudgetExhaustedError, Usage
 from agl_core.callbacks import Callback
+from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset
 from agl_core.errors import ConfigurationError, RolloutError
-from agl_core.inference import infer_template
-from agl_core.prompts import PromptTemplate, Resources
+from agl_core.prompts import Resources
+from agl_core.recovery import (
+    Foreign,
+    Recovered,
+    SeenSlot,
+    declared,
+    recover,
+    sample_values,
+    seen_slots,
+)
 from agl_core.rollouts import Rollout
 from agl_core.runners import RolloutRunner
 from agl_core.seed_checks import raise_if_all_fail
+from agl_core.slot_costs import slot_tokens
+from agl_core.slot_policy import SlotChoice, SlotPolicy
+from agl_core.slots import SlotRecord, is_user_message
 
-__all__ = ["SAMPLES", "discover_prompts"]
+__all__ = ["SAMPLES", "Seed", "Survey", "find_seed", "survey"]
 
 SAMPLES = 3
 """How many tasks a program is run on to find its prompts."""
 MORE_SAMPLES = 8
 """How many, if a prompt's text changes from task to task and its template is to be recovered."""
 
+_SHOWN_SAMPLES = 3
+_USER = "is sent as a user message: name it in optimize= to have it optimized"
 
-async def discover_prompts(
-    agent: Agent, runner: RolloutRunner, val: Dataset, given: Resources, callback: Callback
-) -> Resources:
-    """Return the seed's resources: what was given, and what the program sends by itself.
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What running a program a few times has shown of its prompts."""
+
+    agent: str
+    """The agent's name."""
+    records: Mapping[str, SlotRecord]
+    """The slots, by name, in the order of their first use."""
+    rollouts: Sequence[Rollout]
+    """The rollouts that it was found from."""
+    warnings: Sequence[str] = ()
+    """What is not as it was declared."""
+    usage: Usage | None = None
+    """What they have cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """Where a search starts from."""
+
+    prompts: Resources
+    """The prompts to optimize."""
+    choices: Sequence[SlotChoice]
+    """Every slot, and what becomes of it."""
+
+    @property
+    def constraints(self) -> Mapping[str, Constraint]:
+        """What the rewrites of each prompt must keep to."""
+        return {choice.record.name: choice.constraint for choice in self.choices}
+
+
+async def find_seed(
+    agent: Agent,
+    runner: RolloutRunner,
+    val: Dataset,
+    given: Resources,
+    policy: SlotPolicy,
+    callback: Callback,
+) -> Seed:
+    """Return the seed: of what was given, and what the program sends by itself, what is chosen.
 
     A program with prompts of its own is run on the first validation tasks. These are rollouts of
-    the seed, journaled as such, and not repeated when the seed is validated. A prompt whose text
-    was the same each time is part of the seed as it is; of one that changes from task to task the
-    template is recovered, or it is left alone.
+    the seed, journaled as such, and not repeated when the seed is validated. The runner is told
+    what the seed is.
 
     Raises:
-        ConfigurationError: If there is no prompt at all, a given one names no slot, or the budget
-            is used up before the prompts are known.
+        ConfigurationError: If there is no prompt at all, a given one names no slot, the policy does
+            not fit the slots, or the budget is used up before the prompts are known.
         BudgetExhaustedError: If the run is interrupted.
         RolloutError: If the program fails each time, or sends no prompt.
     """
-    if not agent.discovers:
-        if not given:
+    if agent.discovers:
+        found = await survey(agent, runner, val, policy, given=given, digs=policy.asks_for)
+        records = found.records
+        for warning in found.warnings:
+            callback.on_warning(warning)
+    else:
+        records = {
+            name: SlotRecord(name, "argument", prompt, "given") for name, prompt in given.items()
+        }
+        if not records:
             raise ConfigurationError(
                 "there is no prompt to optimize: pass Trainer(initial_resources="
                 "{'prompt_template': '...'})"
             )
-        runner.know_seed(given, {})
-        return given
-    rollouts = await _first_rollouts(agent, runner, val, given)
-    found = slot_prompts(rollouts)
-    if any(len(variants) > 1 for variants in found.values()):
-        rollouts = await runner.run_all(given, val[:MORE_SAMPLES])
-        found = slot_prompts(rollouts)
-    if not found:
+        if policy.templates:
+            raise ConfigurationError(
+                f"templates names {', '.join(policy.templates)}, but {agent.name} is handed its "
+                "prompts: give their templates in initial_resources"
+            )
+    choices = policy.choose(records.values(), given)
+    chosen = {choice.record.name for choice in choices if choice.state == "optimized"}
+    for choice in choices:
+        record = choice.record
+        if choice.state == "off" and record.prompt is None and choice.reason == record.reason:
+            callback.on_warning(f"{record.name} {record.reason}")
+    own = {
+        name: record.prompt
+        for name, record in records.items()
+        if name in chosen and record.prompt is not None and agent.discovers
+    }
+    start = {**own, **given}
+    prompts = {name: start[name] for name in records if name in chosen}
+    fixed = {name: prompt for name, prompt in given.items() if name not in chosen}
+    runner.know_seed(prompts, own, fixed)
+    return Seed(prompts, choices)
+
+
+async def survey(
+    agent: Agent,
+    runner: RolloutRunner,
+    tasks: Dataset,
+    policy: SlotPolicy,
+    *,
+    given: Resources,
+    digs: Callable[[str], bool],
+) -> Survey:
+    """Run a program on the first few tasks, and say what prompts it has.
+
+    Args:
+        agent: The program.
+        runner: Runs it.
+        tasks: What it is run on: the first `SAMPLES`, and the first `MORE_SAMPLES` if a text
+            changes whose template the framework does not tell.
+        policy: Has the templates that the user declares.
+        given: Prompts that are put in from the start.
+        digs: Which user messages are worth the further rollouts.
+
+    Raises:
+        ConfigurationError: If a prompt that is given or declared names no slot, a declared template
+            matches nothing, or the budget is used up before the prompts are known.
+        BudgetExhaustedError: If the run is interrupted.
+        RolloutError: If the program fails each time, or sends no prompt.
+    """
+    rollouts = await _first_rollouts(agent, runner, tasks, given)
+    if any(
+        _is_open(slot, policy) and (not is_user_message(slot.name) or digs(slot.name))
+        for slot in seen_slots(rollouts).values()
+    ):
+        rollouts = await runner.run_all(given, tasks[:MORE_SAMPLES])
+    seen = seen_slots(rollouts)
+    _check_names("initial_resources", given, seen)
+    _check_names("templates", policy.templates, seen)
+    foreign = [Foreign(rollout, _sent(rollout)) for rollout in rollouts]
+    tasks_seen = len({rollout.task_key for rollout in rollouts})
+    texts = {name: slot.distinct for name, slot in seen.items()}
+    records: dict[str, SlotRecord] = {}
+    warnings: list[str] = []
+    for name, slot in seen.items():
+        if name in policy.templates:
+            recovered, others = declared(slot, policy.templates[name])
+            if others:
+                warnings.append(
+                    f"the template declared for {name} matches "
+                    f"{len(slot.distinct) - len(others)} of {len(slot.distinct)} texts; "
+                    f"not, for instance: {others[0][:300]!r}"
+                )
+        else:
+            recovered = recover(slot, foreign, tasks_seen, policy.max_unmatched)
+        if recovered is not None:
+            records[name] = _record(slot, recovered, texts, rollouts)
+    if not records:
         raise_if_all_fail(rollouts)
         raise RolloutError(
             f"no system prompt was seen in {len(rollouts)} rollouts of {agent.name}: either it "
             "sends none, or it calls models in a way that no integration hooks into. A function "
             "that takes its prompt as an argument can be optimized with @agl.rollout"
         )
-    unknown = given.keys() - found.keys()
-    if unknown:
-        raise ConfigurationError(
-            f"initial_resources names {', '.join(sorted(unknown))}, "
-            f"which the program never used; it used: {', '.join(found)}"
-        )
-    own: dict[str, PromptTemplate] = {}
-    for slot, variants in found.items():
-        template = variants[0] if len(variants) == 1 else _recovered(variants)
-        if template is not None:
-            own[slot] = template
-        else:
-            callback.on_warning(
-                f"{slot} is left alone: its text changes from task to task ({len(variants)} texts "
-                f"in {len(rollouts)} rollouts), and no template can be recovered from that"
-            )
-    seed = {**own, **given}
-    if not seed:
-        raise RolloutError(
-            f"every prompt of {agent.name} changes from task to task: {', '.join(found)}"
-        )
-    runner.know_seed(seed, own)
-    return seed
+    return Survey(agent.name, records, rollouts, warnings)
 
 
 async def _first_rollouts(
-    agent: Agent, runner: RolloutRunner, val: Dataset, given: Resources
+    agent: Agent, runner: RolloutRunner, tasks: Dataset, given: Resources
 ) -> list[Rollout]:
     try:
-        rollouts = await runner.run_all(given, val[:SAMPLES])
+        rollouts = await runner.run_all(given, tasks[:SAMPLES])
     except BudgetExhaustedError as stop:
         if stop.reason == "interrupted":
             raise
@@ -101,23 +207,52 @@ async def _first_rollouts(
     return rollouts
 
 
-def slot_prompts(rollouts: Sequence[Rollout]) -> dict[str, list[PromptTemplate]]:
-    """Return the distinct prompts that the program had in each slot, in order of appearance.
-
-    A prompt is the template, if the program is known to render one there, else the text itself.
-    """
-    prompts: dict[str, list[PromptTemplate]] = {}
-    for rollout in rollouts:
-        for slot, use in rollout.slots.items():
-            variants = prompts.setdefault(slot, [])
-            prompt = use.template or PromptTemplate(use.original, engine="literal")
-            if prompt not in variants:
-                variants.append(prompt)
-    return prompts
+def _is_open(slot: SeenSlot, policy: SlotPolicy) -> bool:
+    """Tell whether more texts of a slot would tell more of its template."""
+    if slot.name in policy.templates or len(slot.distinct) == 1:
+        return False
+    return len({seen.rendered and seen.rendered.template for seen in slot.texts}) > 1 or any(
+        seen.rendered is None for seen in slot.texts
+    )
 
 
-def _recovered(variants: Sequence[PromptTemplate]) -> PromptTemplate | None:
-    """Return the template of texts that differ; several known templates are several prompts."""
-    if any(variant.variables for variant in variants):
-        return None
-    return infer_template([variant.raw for variant in variants])
+def _sent(rollout: Rollout) -> list[str]:
+    """Return what was sent in slots that are not named for user messages."""
+    seen = {} if rollout.sightings is None else rollout.sightings.slots
+    return [text for name, slot in seen.items() if not is_user_message(name) for text in slot.texts]
+
+
+def _record(
+    slot: SeenSlot,
+    recovered: Recovered,
+    texts: Mapping[str, Sequence[str]],
+    rollouts: Sequence[Rollout],
+) -> SlotRecord:
+    tokens, counted = slot_tokens(slot.name, texts, slot.calls, rollouts)
+    prompt = recovered.prompt
+    reason = recovered.reason or (_USER if slot.role == "user" else "")
+    return SlotRecord(
+        name=slot.name,
+        role=slot.role,
+        prompt=prompt,
+        source=recovered.source,
+        samples=tuple(slot.distinct[:_SHOWN_SAMPLES]),
+        variables={} if prompt is None else sample_values(prompt, slot.texts),
+        rollouts=slot.rollouts,
+        calls=slot.calls / len(rollouts),
+        tokens=tokens,
+        tokens_counted=counted,
+        place=slot.place,
+        default=not reason,
+        reason=reason,
+    )
+
+
+def _check_names(role: str, prompts: Resources, seen: Mapping[str, SeenSlot]) -> None:
+    unknown = prompts.keys() - seen.keys()
+    if unknown and seen:
+        used = [name for name in seen if not is_user_message(name)] or list(seen)
+        raise ConfigurationError(
+            f"{role} names {', '.join(sorted(unknown))}, which the program never used; "
+            f"it used: {', '.join(used)}"
+        )

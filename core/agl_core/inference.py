@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from agl_core.matching import lift
 from agl_core.prompts import PromptTemplate
 
-__all__ = ["MIN_SAMPLES", "infer_template"]
+__all__ = ["MIN_SAMPLES", "free_prefix", "infer_template"]
 
 MIN_SAMPLES = 3
 """Fewer distinct samples do not tell text from value."""
@@ -59,6 +59,14 @@ def infer_template(samples: Sequence[str]) -> PromptTemplate | None:
     return _named(stretches, distinct)
 
 
+def free_prefix(text: str) -> str:
+    """Return how names of variables can begin so that none stands in a text already."""
+    prefix = "value"
+    while f"{{{prefix}_" in text:
+        prefix += "_"
+    return prefix
+
+
 def _aligned(samples: Sequence[list[str]]) -> list[_Text | None]:
     """Return the stretches of text common to all samples, None standing for what differs."""
     common = samples[0]
@@ -102,10 +110,7 @@ def _merge_short(stretches: Sequence[_Text | None]) -> list[_Text | None]:
 
 def _named(stretches: Sequence[_Text | None], samples: Sequence[str]) -> PromptTemplate | None:
     """Name the variables; the same name for those whose values are equal in all samples."""
-    text = "".join("" if s is None else "".join(s.tokens) for s in stretches)
-    prefix = "value"
-    while f"{{{prefix}_" in text:
-        prefix += "_"
+    prefix = free_prefix("".join("" if s is None else "".join(s.tokens) for s in stretches))
     names = [f"{prefix}_{n}" for n in range(1, 1 + sum(s is None for s in stretches))]
     template = _template(stretches, names)
     lifted = [lift(template, sample) for sample in samples]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from agl_core.budgets import Budget
 from agl_core.prompts import Resources
+from agl_core.slot_policy import SlotChoice
 
 __all__ = ["Plan"]
 
@@ -34,6 +36,8 @@ class Plan:
     """Where the run is kept."""
     simulated: bool
     """Whether the environment names the simulated model."""
+    slots: Sequence[SlotChoice] = ()
+    """Every prompt that was found, what becomes of it, and what its rewrites must keep to."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form that is kept in the store."""
@@ -48,4 +52,5 @@ class Plan:
             "n_runners": self.n_runners,
             "budget": asdict(self.budget),
             "simulated": self.simulated,
+            "slots": {choice.record.name: choice.to_json() for choice in self.slots},
         }

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import re
 
+from agl_core.constraints import Constraint, ConstraintError
 from agl_core.errors import AglError, ConfigurationError
 from agl_core.prompts import PromptTemplate
 from agl_core.spans import clean_text
 
-__all__ = ["MAX_PROMPT_CHARS", "InvalidRewriteError", "check_rewrite", "strip_wrapping"]
+__all__ = [
+    "MAX_PROMPT_CHARS",
+    "InvalidRewriteError",
+    "check_constraint",
+    "check_placeholders",
+    "check_rewrite",
+    "strip_wrapping",
+]
 
 MAX_PROMPT_CHARS = 20_000
 """The longest prompt that is accepted, in characters, unless the seed itself is longer."""
@@ -62,7 +70,10 @@ def _unfenced(text: str) -> str:
 
 
 def check_rewrite(
-    parent: PromptTemplate, answer: str, max_chars: int = MAX_PROMPT_CHARS
+    parent: PromptTemplate,
+    answer: str,
+    max_chars: int = MAX_PROMPT_CHARS,
+    constraint: Constraint | None = None,
 ) -> PromptTemplate:
     """Turn a model's answer into the next version of a prompt.
 
@@ -70,10 +81,12 @@ def check_rewrite(
         parent: The prompt that was to be rewritten; engine and placeholders are kept from it.
         answer: What the model answered.
         max_chars: The longest prompt to accept; a parent that is longer sets its own length.
+        constraint: What the user asks of the prompt; see `Session.constraints`.
 
     Raises:
         InvalidRewriteError: If the prompt is empty, unchanged (but for white space) or too long, is
-            no valid Unicode, loses or invents a placeholder, or does not parse.
+            no valid Unicode, loses or invents a placeholder, does not parse, or breaks the
+            constraint.
     """
     text = strip_wrapping(answer, parent.raw)
     if not text:
@@ -90,7 +103,22 @@ def check_rewrite(
     except ConfigurationError as error:
         raise InvalidRewriteError(f"the rewrite is no valid template: {error}") from error
     check_placeholders(parent, prompt)
+    check_constraint(prompt, constraint)
     return prompt
+
+
+def check_constraint(prompt: PromptTemplate, constraint: Constraint | None) -> None:
+    """Refuse a prompt that breaks what the user asks of it.
+
+    Raises:
+        InvalidRewriteError: The message says what it breaks.
+    """
+    if constraint is None:
+        return
+    try:
+        constraint.check(prompt.raw)
+    except ConstraintError as error:
+        raise InvalidRewriteError(f"the rewrite {error}") from error
 
 
 def check_placeholders(parent: PromptTemplate, prompt: PromptTemplate) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any, Literal, overload
 
 from agl_core.binding import SlotUse
 from agl_core.prompts import PromptTemplate
 from agl_core.rewards import Reward
-from agl_core.sightings import Sightings
+from agl_core.sightings import Sighting, Sightings
 from agl_core.spans import Span
 from agl_core.text import cut
 
@@ -122,6 +122,14 @@ class Rollout:
         """Whether the agent itself failed."""
         return self.status in ("failed", "timed_out")
 
+    def knowing(self, slots: Iterable[str]) -> Rollout:
+        """Return it with what was seen of slots that were not yet known as prompts when it ran."""
+        if self.sightings is None:
+            return self
+        seen = {name: self.sightings.slots.get(name) for name in slots if name not in self.slots}
+        uses = {name: _use_seen(sighting) for name, sighting in seen.items() if sighting}
+        return replace(self, slots={**self.slots, **uses}) if uses else self
+
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form that `from_json` reads; the task is not in it."""
         return {
@@ -230,6 +238,12 @@ def mean_score(scores: Sequence[float | None]) -> float | None:
 def _slot_json(use: SlotUse) -> list[Any]:
     template = None if use.template is None else use.template.to_json()
     return [use.original, use.sent, use.calls, template, use.role, use.unmatched]
+
+
+def _use_seen(sighting: Sighting) -> SlotUse:
+    text, rendered = list(sighting.texts.items())[-1]
+    template = None if rendered is None else rendered.template
+    return SlotUse(text, text, sighting.calls, template, sighting.role)
 
 
 def _slot_use(data: Sequence[Any]) -> SlotUse:

@@ -15,9 +15,11 @@ from agl_core.datasets import Task
 from agl_core.errors import AglError, ConfigurationError
 from agl_core.execution import Attempt, RolloutRequest
 from agl_core.executors import Executor
+from agl_core.match_guard import MatchGuard
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.rollouts import ModelUsage, Rollout
 from agl_core.single_flight import SingleFlight
+from agl_core.slot_policy import MAX_UNMATCHED
 from agl_core.store import RolloutKey, Store
 
 __all__ = ["RolloutRunner"]
@@ -43,6 +45,7 @@ class RolloutRunner:
         timeout: float | None,
         failure_reward: float,
         backoff: Backoff,
+        max_unmatched: float = MAX_UNMATCHED,
     ) -> None:
         self._executor = executor
         self._store = store
@@ -54,18 +57,29 @@ class RolloutRunner:
         self._backoff = backoff
         self._running = SingleFlight[RolloutKey, Rollout]()
         self._own: dict[str, PromptTemplate] = {}
+        self._fixed: Resources = {}
         self._seed: str | None = None
+        self._guard = MatchGuard(max_unmatched)
         # Twice the runners, so that one is never idle while the loop prepares its next rollout.
         self._window = 2 * n_runners
         self._canary = Canary()
 
-    def know_seed(self, seed: Resources, own: Mapping[str, PromptTemplate]) -> None:
+    def know_seed(
+        self, seed: Resources, own: Mapping[str, PromptTemplate], fixed: Resources | None = None
+    ) -> None:
         """Tell the runner what the seed is, and the program's own prompt of each slot.
 
         A candidate's prompt that equals the program's own is not bound: the program sends it by
         itself. So the seed of a wrapped program and the runs that discovered it are the same.
+        Rollouts before that are observed.
+
+        Args:
+            seed: The prompts that a search starts from.
+            own: What the program has in their place.
+            fixed: Prompts that are bound in every rollout, and are not searched for.
         """
         self._own.update(own)
+        self._fixed = dict(fixed or {})
         self._seed = fingerprint(self._bound(seed))
 
     @property
@@ -132,14 +146,16 @@ class RolloutRunner:
         return [result for result in results if isinstance(result, Rollout)]
 
     def _bound(self, resources: Resources) -> Resources:
-        return {name: p for name, p in resources.items() if self._own.get(name) != p}
+        together = {**self._fixed, **resources}
+        return {name: p for name, p in together.items() if self._own.get(name) != p}
 
     async def _run_once(self, bound: Resources, task: Task, repeat: str, priority: int) -> Rollout:
         """Read the rollout from the journal, join one that is running, or run it."""
         key = RolloutKey(fingerprint(bound), task.split, task.key, repeat)
         record = self._store.rollout(self._run, key)
         if record is not None:
-            rollout = Rollout.from_json(record, task.data)
+            rollout = Rollout.from_json(record, task.data).knowing(self._own)
+            self._raise_if_unmatched(rollout)
             self._callback.on_rollout(rollout, True)
             return rollout
         return await self._running.result(key, lambda: self._run_paid(key, bound, task, priority))
@@ -147,7 +163,16 @@ class RolloutRunner:
     async def _run_paid(
         self, key: RolloutKey, bound: Resources, task: Task, priority: int
     ) -> Rollout:
-        request = RolloutRequest(str(key), task, bound, self._own, 1, self._timeout, priority)
+        request = RolloutRequest(
+            id=str(key),
+            task=task,
+            resources=bound,
+            originals=self._own,
+            attempt=1,
+            timeout=self._timeout,
+            priority=priority,
+            observed=self._seed is None,
+        )
         async with self._canary.sent(), self._ledger.rollout():
             usage = ModelUsage()
             while True:
@@ -165,7 +190,14 @@ class RolloutRunner:
             self._ledger.spend_rollout(usage)
             self._store.add_rollout(self._run, key, rollout.to_json())
         self._callback.on_rollout(rollout, False)
+        self._raise_if_unmatched(rollout)
         return rollout
+
+    def _raise_if_unmatched(self, rollout: Rollout) -> None:
+        error = self._guard.see(rollout, self._own)
+        if error is not None:
+            self._ledger.refuse(error)
+            raise error
 
     def _stops(self, error: AglError, bound: Resources, task: Task) -> bool:
         """Tell whether an error ends the run.
@@ -201,6 +233,7 @@ class RolloutRunner:
             slots=attempt.slots,
             reads=attempt.reads,
             unmatched=attempt.unmatched,
+            sightings=attempt.sightings,
             usage=usage,
             started=attempt.started,
             seconds=attempt.seconds,

@@ -12,11 +12,12 @@ from agl_core.budgets import Budget, BudgetExhaustedError, Ledger, Usage
 from agl_core.callbacks import Callback
 from agl_core.calls import ModelCalls
 from agl_core.candidates import Candidate
+from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset, Task, load_dataset
 from agl_core.errors import ConfigurationError, RolloutError
 from agl_core.models import ChatMessage, ModelClient
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
-from agl_core.rewrites import InvalidRewriteError, check_placeholders
+from agl_core.rewrites import InvalidRewriteError, check_constraint, check_placeholders
 from agl_core.rollouts import Evaluation, mean_score
 from agl_core.runners import RolloutRunner
 from agl_core.seed_checks import SeedCheck
@@ -36,6 +37,8 @@ class Session:
         train: The training tasks.
         val: The validation tasks.
         initial: The seed's resources.
+        constraints: What the rewrites of a prompt must keep to, by name. Give it to
+            `agl_core.rewrites.check_rewrite`; what breaks it is refused here too.
         rng: A random source that depends on the trainer's seed alone.
         repeats: How often a task is run for its score, the mean.
     """
@@ -53,10 +56,12 @@ class Session:
         callback: Callback,
         seed: int,
         repeats: int = 1,
+        constraints: Mapping[str, Constraint] | None = None,
     ) -> None:
         self.train = train
         self.val = val
         self.initial = initial
+        self.constraints: Mapping[str, Constraint] = constraints or {}
         self.rng = random.Random(f"{seed}/algorithm")
         self.repeats = repeats
         self._runner = runner
@@ -120,8 +125,8 @@ class Session:
             The rollouts of each task, in the order of the tasks.
 
         Raises:
-            ConfigurationError: If a name is none of the seed's, or placeholders differ from the
-                seed's.
+            ConfigurationError: If a name is none of the seed's, placeholders differ from the
+                seed's, or a prompt breaks its constraint.
             BudgetExhaustedError: If the budget leaves no room. Rollouts that ended are kept.
             RolloutError: If the seed failed on all of its first tasks, or read no prompt.
         """
@@ -285,6 +290,8 @@ class Session:
             )
             try:
                 check_placeholders(seed, resolved[name])
+                if resolved[name] != seed:
+                    check_constraint(resolved[name], self.constraints.get(name))
             except InvalidRewriteError as error:
                 raise ConfigurationError(f"prompt {name}: {error}") from error
         return resolved

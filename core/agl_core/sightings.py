@@ -6,7 +6,7 @@ call too, every text of a slot and not only the last one, and which code sent it
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -32,15 +32,17 @@ class Sighting:
     """The code that made the first call, ``file:line``, if it is the user's."""
     calls: int = 0
     """How many model calls used the slot."""
+    counts: Counter[str] = field(default_factory=Counter[str])
+    """How many of them sent which of the texts."""
     texts: dict[str, Rendered | None] = field(default_factory=dict[str, "Rendered | None"])
     """The first few different texts, with what they were rendered from, if that is known."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form that `from_json` reads."""
         texts = [
-            [text]
+            [text, self.counts[text]]
             if rendered is None
-            else [text, rendered.template.to_json(), dict(rendered.values)]
+            else [text, self.counts[text], rendered.template.to_json(), dict(rendered.values)]
             for text, rendered in self.texts.items()
         ]
         return {"role": self.role, "place": self.place, "calls": self.calls, "texts": texts}
@@ -50,9 +52,10 @@ class Sighting:
         """Rebuild a sighting from `to_json`."""
         texts = {
             text: Rendered(PromptTemplate.from_json(source[0]), source[1]) if source else None
-            for text, *source in data["texts"]
+            for text, _, *source in data["texts"]
         }
-        return cls(data["role"], data["place"], data["calls"], texts)
+        counts = Counter({text: count for text, count, *_ in data["texts"]})
+        return cls(data["role"], data["place"], data["calls"], counts, texts)
 
 
 @dataclass(slots=True)
@@ -82,6 +85,7 @@ class Sightings:
                 values = {name: str(value) for name, value in rendered.values.items()}
                 rendered = Rendered(rendered.template, values)
             sighting.texts[text] = rendered
+            sighting.counts[text] += 1
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form that `from_json` reads."""

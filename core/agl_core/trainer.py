@@ -7,7 +7,8 @@ import contextlib
 import copy
 import os
 import random
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agl_core.agents import Agent
@@ -25,8 +26,10 @@ from agl_core.arguments import (
 from agl_core.backoff import Backoff
 from agl_core.budgets import Budget, BudgetExhaustedError, Ledger, StopReason
 from agl_core.callbacks import Callback, Callbacks, Logged
+from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset, DatasetSource, load_dataset
-from agl_core.discovery import discover_prompts
+from agl_core.discovery import Survey, find_seed, survey
+from agl_core.errors import ConfigurationError
 from agl_core.event_loops import run_blocking
 from agl_core.executors import Executor, LocalExecutor
 from agl_core.exporting import provider_to_export_to
@@ -40,6 +43,7 @@ from agl_core.runs import begin_or_resume, new_run_name, run_name
 from agl_core.selection import FINALISTS, Acceptance, conclude
 from agl_core.session import Session
 from agl_core.simulation import is_simulated_environment
+from agl_core.slot_policy import MAX_UNMATCHED, SlotPolicy
 from agl_core.store import Journal, MemoryStore, Store
 from agl_core.tracing import Tracing
 
@@ -79,6 +83,15 @@ class Trainer:
         backoff: How rollouts that the world failed are tried again.
         accept: Which verdict gives the best candidate: ``"gain"``, any but ``no_gain``;
             ``"improved"``, that one alone. Otherwise the seed's prompts come back.
+        optimize: Patterns of the prompts to optimize, such as ``langgraph:planner*``. By default
+            all that the program sends as system messages; what it sends as user messages
+            (``langgraph:planner#user``) is only optimized if a pattern matches it.
+        freeze: Patterns of prompts that stay as the program has them.
+        constraints: What rewrites must keep to, by pattern.
+        templates: The program's own template by slot, where its text changes from call to call:
+            ``"You are {role}. Today is {date}."``.
+        max_unmatched: The share of the texts of an optimized slot that may be another text than the
+            known one, and are left alone; past it the run stops.
 
     Raises:
         ConfigurationError: If an argument is out of range or of the wrong kind.
@@ -105,10 +118,16 @@ class Trainer:
         capture_content: bool = True,
         backoff: Backoff | None = None,
         accept: Acceptance = "gain",
+        optimize: str | Iterable[str] | None = None,
+        freeze: str | Iterable[str] = (),
+        constraints: Mapping[str, Constraint] | None = None,
+        templates: Mapping[str, str | PromptTemplate] | None = None,
+        max_unmatched: float = MAX_UNMATCHED,
     ) -> None:
         self._algorithm = APO() if algorithm is None else checked_algorithm(algorithm)
         self._n_runners = checked_count("n_runners", n_runners)
         self._initial = coerce_resources(initial_resources or {})
+        self._slots = SlotPolicy.of(optimize, freeze, constraints, templates, max_unmatched)
         self._budget = checked_budget(budget)
         self._store = opened_store(store)
         self._run = run
@@ -187,10 +206,7 @@ class Trainer:
             ConfigurationError: If the input cannot work.
             RolloutError: If the agent fails on every one of the tasks, or reads no prompt.
         """
-        ledger = Ledger(self._budget)
-        # As a run of the baseline that is kept nowhere.
-        dry = copy.copy(self)
-        dry._algorithm, dry._store, dry._repeats = Baseline(), MemoryStore(), 1
+        ledger, dry = Ledger(self._budget), self._dry()
 
         async def run() -> Evaluation:
             data = load_dataset(dataset, "val")[:tasks]
@@ -199,6 +215,35 @@ class Trainer:
                 return await session.evaluate(session.initial, session.val)
 
         return self._blocking(run(), ledger)
+
+    async def survey(self, agent: Agent, dataset: DatasetSource) -> Survey:
+        """Run a program on the first few tasks, and say what prompts it has.
+
+        Nothing is optimized or kept. See `agl_adapters.discover`.
+
+        Raises:
+            ConfigurationError: If the input cannot work, or the agent has no prompts of its own.
+            RolloutError: If the agent fails on every one of the tasks, or sends no prompt.
+        """
+        agent = _checked_agent(agent)
+        if not agent.discovers:
+            raise ConfigurationError(
+                f"{agent.name} is handed its prompts, so there is nothing to discover: they are "
+                "those of initial_resources"
+            )
+        ledger, dry = Ledger(self._budget), self._dry()
+        tasks = load_dataset(dataset, "val")
+        async with dry._opened_runner(ledger, new_run_name(), agent) as (runner, _):
+            found = await survey(
+                agent, runner, tasks, self._slots, given=self._initial, digs=lambda _: True
+            )
+        return replace(found, usage=ledger.usage)
+
+    def _dry(self) -> Trainer:
+        """Return a trainer that runs the baseline, and keeps nothing."""
+        dry = copy.copy(self)
+        dry._algorithm, dry._store, dry._repeats = Baseline(), MemoryStore(), 1
+        return dry
 
     def _blocking(self, run: Coroutine[Any, Any, T], ledger: Ledger) -> T:
         try:
@@ -270,6 +315,44 @@ class Trainer:
         val: Dataset,
         test: Dataset | None = None,
     ) -> AsyncGenerator[Session]:
+        async with self._opened_runner(ledger, name, agent) as (runner, client):
+            start = await find_seed(agent, runner, val, self._initial, self._slots, self._callback)
+            session = Session(
+                train=train,
+                val=val,
+                initial=start.prompts,
+                runner=runner,
+                client=client,
+                journal=Journal(self._store, name),
+                ledger=ledger,
+                callback=self._callback,
+                seed=self._seed,
+                repeats=self._repeats,
+                constraints=start.constraints,
+            )
+            plan = Plan(
+                run=name,
+                agent=agent.name,
+                algorithm=self._algorithm.name,
+                initial=start.prompts,
+                own=session.own_prompts,
+                train=len(train),
+                val=len(val),
+                test=0 if test is None else len(test),
+                n_runners=self._n_runners,
+                budget=self._budget,
+                store=self._store.location,
+                simulated=is_simulated_environment(),
+                slots=start.choices,
+            )
+            self._store.plan_run(name, plan.to_json())
+            self._callback.on_start(plan)
+            yield session
+
+    @contextlib.asynccontextmanager
+    async def _opened_runner(
+        self, ledger: Ledger, name: str, agent: Agent
+    ) -> AsyncGenerator[tuple[RolloutRunner, ModelClient | None]]:
         agent.check(self._initial)
         client = self._model_client()
         exporting = provider_to_export_to(self._tracer_provider)
@@ -298,37 +381,9 @@ class Trainer:
                 timeout=self._timeout,
                 failure_reward=self._failure_reward,
                 backoff=self._backoff,
+                max_unmatched=self._slots.max_unmatched,
             )
-            initial = await discover_prompts(agent, runner, val, self._initial, self._callback)
-            session = Session(
-                train=train,
-                val=val,
-                initial=initial,
-                runner=runner,
-                client=client,
-                journal=Journal(self._store, name),
-                ledger=ledger,
-                callback=self._callback,
-                seed=self._seed,
-                repeats=self._repeats,
-            )
-            plan = Plan(
-                run=name,
-                agent=agent.name,
-                algorithm=self._algorithm.name,
-                initial=initial,
-                own=session.own_prompts,
-                train=len(train),
-                val=len(val),
-                test=0 if test is None else len(test),
-                n_runners=self._n_runners,
-                budget=self._budget,
-                store=self._store.location,
-                simulated=is_simulated_environment(),
-            )
-            self._store.plan_run(name, plan.to_json())
-            self._callback.on_start(plan)
-            yield session
+            yield runner, client
 
     def _model_client(self) -> ModelClient | None:
         if not self._algorithm.models:
@@ -348,6 +403,7 @@ class Trainer:
             "val": val.fingerprint(),
             "test": None if test is None else test.fingerprint(),
             "initial_resources": {n: prompt.to_json() for n, prompt in self._initial.items()},
+            "prompts": self._slots.to_json(),
             "seed": self._seed,
             "repeats": self._repeats,
             "failure_reward": self._failure_reward,

@@ -18,13 +18,14 @@ from agl_core.backoff import Backoff
 from agl_core.budgets import Budget, Ledger
 from agl_core.callbacks import Callback
 from agl_core.datasets import load_dataset
-from agl_core.discovery import discover_prompts
+from agl_core.discovery import find_seed
 from agl_core.executors import LocalExecutor
 from agl_core.models import Completion, ModelClient
 from agl_core.prompts import coerce_resources
 from agl_core.rollouts import ModelUsage
 from agl_core.runners import RolloutRunner
 from agl_core.session import Session
+from agl_core.slot_policy import SlotPolicy
 from agl_core.store import Journal, MemoryStore, Store
 from agl_core.tracing import Tracing
 
@@ -125,6 +126,7 @@ async def in_session(  # noqa: PLR0913 - all optional
     seed: int = 0,
     repeats: int = 1,
     callback: Callback | None = None,
+    policy: SlotPolicy | None = None,
     **options: Any,
 ) -> AsyncGenerator[Any]:
     """Open a session; `session.test` holds what is below it."""
@@ -132,10 +134,13 @@ async def in_session(  # noqa: PLR0913 - all optional
     async with running(function, callback=callback, **options) as below:
         validation = load_dataset(val, "val")
         given = coerce_resources({"prompt_template": "Hi."} if initial is None else initial)
+        start = await find_seed(
+            below.agent, below.runner, validation, given, policy or SlotPolicy(), callback
+        )
         session: Any = Session(
             train=load_dataset(train, "train"),
             val=validation,
-            initial=await discover_prompts(below.agent, below.runner, validation, given, callback),
+            initial=start.prompts,
             runner=below.runner,
             client=client,
             journal=Journal(below.store, "test"),
@@ -143,6 +148,7 @@ async def in_session(  # noqa: PLR0913 - all optional
             callback=callback,
             seed=seed,
             repeats=repeats,
+            constraints=start.constraints,
         )
         session.test = below
         yield session

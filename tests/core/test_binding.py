@@ -5,8 +5,7 @@ import pickle
 import pytest
 
 from agl_core.agents import RolloutContext
-from agl_core.binding import Binding, bound, current_binding
-from agl_core.discovery import slot_prompts
+from agl_core.binding import Binding, SlotUse, bound, current_binding
 from agl_core.prompts import PromptTemplate
 from agl_core.provenance import Rendered
 from agl_core.rewrites import InvalidRewriteError, check_rewrite
@@ -17,15 +16,15 @@ VALUES = {"names": "{a} or b"}
 RENDERED = "Choose from {a} or b. {JSON}"
 
 
-def rollout_of(binding: Binding) -> Rollout:
+def read_back(binding: Binding) -> SlotUse:
     rollout = Rollout("1", {}, "t", "t", "val", "succeeded", 1.0, slots=binding.slots)
-    return Rollout.from_json(rollout.to_json(), {})
+    return Rollout.from_json(rollout.to_json(), {}).slots["s"]
 
 
 def test_without_a_candidate_the_original_is_sent_and_the_template_recorded() -> None:
     binding = Binding({})
     assert binding.inject("s", RENDERED, Rendered(OWN, VALUES)) == RENDERED
-    assert slot_prompts([rollout_of(binding)]) == {"s": [OWN]}
+    assert read_back(binding).template == OWN
 
 
 def test_a_candidate_is_rendered_with_the_values_of_the_program() -> None:
@@ -52,18 +51,25 @@ def test_another_template_than_the_optimized_one_is_left_alone() -> None:
 def test_a_rewrite_that_loses_a_placeholder_of_the_program_is_refused() -> None:
     binding = Binding({})
     binding.inject("s", RENDERED, Rendered(OWN, VALUES))
-    (own,) = slot_prompts([rollout_of(binding)])["s"]
+    own = read_back(binding).template
+    assert own is not None
     with pytest.raises(InvalidRewriteError, match=r"loses \{names\}"):
         check_rewrite(own, "Choose well.")
 
 
-def test_text_that_changes_without_a_template_is_several_prompts() -> None:
-    rollouts = []
-    for name in ("a", "b"):
-        binding = Binding({})
-        binding.inject("s", f"Hello {name}")
-        rollouts.append(rollout_of(binding))
-    assert [prompt.raw for prompt in slot_prompts(rollouts)["s"]] == ["Hello a", "Hello b"]
+def test_texts_that_do_not_match_are_counted_also_where_the_programs_own_prompt_is_in_force() -> (
+    None
+):
+    binding = Binding({}, {"s": OWN})
+    for text in ("Choose from x. {JSON}", "Choose another.", "Choose from y. {JSON}"):
+        assert binding.inject("s", text) == text
+    assert binding.unmatched == {"s": 1}
+    use = read_back(binding)
+    assert (use.unmatched, use.original, use.calls) == (
+        "Choose another.",
+        "Choose from y. {JSON}",
+        3,
+    )
 
 
 def test_none_takes_the_prompts_out_of_force() -> None:

@@ -10,9 +10,10 @@ from agl_core.agents import FunctionAgent
 from agl_core.binding import current_binding
 from agl_core.budgets import Budget
 from agl_core.datasets import load_dataset
-from agl_core.discovery import MORE_SAMPLES, SAMPLES, discover_prompts
+from agl_core.discovery import MORE_SAMPLES, SAMPLES, find_seed
 from agl_core.errors import ConfigurationError, RolloutError
 from agl_core.prompts import PromptTemplate
+from agl_core.slot_policy import SlotPolicy
 
 VAL = load_dataset([{"name": f"n{i}", "topic": f"t{i * 7}"} for i in range(20)], "val")
 
@@ -46,13 +47,19 @@ def discover(engine: SimpleNamespace) -> Callable[..., Any]:
     """Discover the prompts of an agent; tell what it took."""
 
     async def discover(
-        agent: Any, given: dict[str, PromptTemplate] | None = None
+        agent: Any, given: dict[str, PromptTemplate] | None = None, **policy: Any
     ) -> tuple[Any, SimpleNamespace]:
         watcher = engine.Watcher()
         async with engine.running(agent, callback=watcher) as test:
-            seed = await discover_prompts(agent, test.runner, VAL, given or {}, watcher)
+            found_seed = await find_seed(
+                agent, test.runner, VAL, given or {}, SlotPolicy.of(**policy), watcher
+            )
+            seed = found_seed.prompts
             found = SimpleNamespace(
-                own=test.runner.own_prompts, rollouts=watcher.run, messages=watcher.messages
+                own=test.runner.own_prompts,
+                rollouts=watcher.run,
+                messages=watcher.messages,
+                choices={choice.record.name: choice for choice in found_seed.choices},
             )
             await test.runner.run_all(seed, VAL[:SAMPLES])
             assert len(watcher.run) == len(found.rollouts)  # they are rollouts of the seed
@@ -68,7 +75,8 @@ class TestFunctions:
         agent, given = FunctionAgent(lambda task, a: 1.0), {"a": PromptTemplate("Hi.")}
         watcher = engine.Watcher()
         async with engine.running(agent, callback=watcher) as test:
-            assert await discover_prompts(agent, test.runner, VAL, given, watcher) == given
+            seed = await find_seed(agent, test.runner, VAL, given, SlotPolicy(), watcher)
+        assert seed.prompts == given
         assert watcher.run == []
 
     async def test_without_any_there_is_nothing_to_optimize(
@@ -130,7 +138,7 @@ class TestPrograms:
         self, discover: Callable[..., Any]
     ) -> None:
         agent = program(("b#system", lambda task: task["name"]))
-        with pytest.raises(RolloutError, match="every prompt of run changes from task to task: b"):
+        with pytest.raises(ConfigurationError, match="nothing is left to optimize: b#system is"):
             await discover(agent)
 
     async def test_without_any_prompt_says_what_may_be_the_reason(
@@ -160,4 +168,4 @@ class TestPrograms:
         agent = program(("toy:a#system", lambda task: "Hi."))
         async with engine.running(agent, budget=Budget(rollouts=2)) as test:
             with pytest.raises(ConfigurationError, match=r"rollouts are used up .* up to 3 tasks"):
-                await discover_prompts(agent, test.runner, VAL, {}, engine.Watcher())
+                await find_seed(agent, test.runner, VAL, {}, SlotPolicy(), engine.Watcher())

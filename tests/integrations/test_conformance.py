@@ -62,6 +62,13 @@ from agl_integrations.openai_agents import OpenAIAgentsIntegration
 MODEL = "gpt-4o-mini"
 Update = dict[str, Any]
 
+BRIEFED = "Answer in one line.\n\n{value_1}"
+"""A prompt in front of the task, in the same message."""
+
+
+def briefed(text: str) -> str:
+    return BRIEFED.replace("{value_1}", text)
+
 
 class Answer(BaseModel):
     text: str
@@ -330,6 +337,26 @@ def graph_and_client() -> Any:
     return graph_of(planner, caller)
 
 
+def user_message() -> Any:
+    model = chat_model()
+
+    def teller(state: State) -> Update:
+        return {"messages": [model.invoke(briefed(state["messages"][-1].text))]}
+
+    return graph_of(teller)
+
+
+def user_message_of_a_template() -> Any:
+    template = ChatPromptTemplate([("human", "Answer {question} in one line.")])
+
+    def questions(state: Any) -> Any:
+        return {"question": state["messages"][-1].text}
+
+    return graph_of(
+        teller=questions | template | chat_model() | (lambda message: {"messages": [message]})
+    )
+
+
 def langgraph(name: str, build: Callable[[], Any], **more: Any) -> Program:
     prompts = more.pop("prompts")
     slots = {path if ":" in path else f"langgraph:{path}": text for path, text in prompts.items()}
@@ -372,6 +399,15 @@ class TestLangGraph(IntegrationConformance):
                 not_applicable=ANY_INPUT,
             ),
             langgraph("subgraphs", subgraphs, prompts=team),
+            langgraph(
+                "user message", user_message, prompts={"teller#user": BRIEFED}, user_messages=True
+            ),
+            langgraph(
+                "user message of a template",
+                user_message_of_a_template,
+                prompts={"teller#user": "Answer {question} in one line."},
+                user_messages=True,
+            ),
             langgraph("Send", fan_out, prompts={"worker#system": "You work."}),
             langgraph(
                 "structured output", structured, prompts={"extractor#system": "You extract."}
@@ -540,8 +576,26 @@ def run_sync() -> Any:
     return run
 
 
+def briefed_run() -> Any:
+    async def run(text: str) -> Any:
+        return (await Runner.run(Agent(name="teller"), briefed(text))).final_output
+
+    return run
+
+
+def briefed_stream() -> Any:
+    async def run(text: str) -> Any:
+        result = Runner.run_streamed(Agent(name="teller", instructions="You tell."), briefed(text))
+        return [event.type async for event in result.stream_events()]
+
+    return run
+
+
 def of_agents(name: str, build: Callable[[], Any], prompts: dict[str, str], **more: Any) -> Program:
-    slots = {f"openai_agents:{who}#instructions": text for who, text in prompts.items()}
+    slots = {
+        f"openai_agents:{who}" + ("" if "#" in who else "#instructions"): text
+        for who, text in prompts.items()
+    }
     return Program(name, build, slots, **more)
 
 
@@ -586,6 +640,13 @@ class TestOpenAIAgents(IntegrationConformance):
                 },
             ),
             of_agents("streamed", streamed_run, adder, **ADDING),
+            of_agents("user message", briefed_run, {"teller#user": BRIEFED}, user_messages=True),
+            of_agents(
+                "user message, streamed",
+                briefed_stream,
+                {"teller": "You tell.", "teller#user": BRIEFED},
+                user_messages=True,
+            ),
             of_agents("session", with_session, {"chatter": "You chat."}),
             of_agents("structured output", form, {"former": "You fill forms."}),
             of_agents("chat completions", chat_completions, adder, **ADDING),
@@ -678,6 +739,13 @@ def in_a_function() -> Any:
     return run
 
 
+def briefed_agent() -> Any:
+    async def run(text: str) -> Any:
+        return (await assistant("solo").run(task=briefed(text))).messages[-1].to_text()
+
+    return run
+
+
 def of_autogen(name: str, build: Callable[[], Any], *who: str, **more: Any) -> Program:
     slots = {f"autogen:{agent}#system": f"You are {agent}." for agent in who}
     slots |= {f"autogen:{path}": text for path, text in more.pop("prompts", {}).items()}
@@ -733,7 +801,20 @@ class TestAutoGen(IntegrationConformance):
                 tools=["transfer_to_back"],
             ),
             of_autogen("GraphFlow", graph_flow, *team),
-            of_autogen("MagenticOneGroupChat", magentic_one, "worker", prompts=MAGENTIC),
+            of_autogen(
+                "MagenticOneGroupChat",
+                magentic_one,
+                "worker",
+                prompts=MAGENTIC,
+                user_messages=True,
+            ),
+            of_autogen(
+                "user message",
+                briefed_agent,
+                "solo",
+                prompts={"solo#user": BRIEFED},
+                user_messages=True,
+            ),
             of_autogen("SocietyOfMindAgent", society_of_mind, *team, prompts=society),
             of_autogen(
                 "AgentTool", agent_tool, "boss", "helper", words="CALL:helper", tools=["helper"]
@@ -859,6 +940,27 @@ def respond_parsed() -> Any:
     return ask
 
 
+def brief() -> Any:
+    client = openai.OpenAI()
+
+    def ask(text: str) -> Any:
+        messages: Any = [{"role": "user", "content": briefed(text)}]
+        answer = client.chat.completions.create(model=MODEL, messages=messages)
+        return answer.choices[0].message.content
+
+    return ask
+
+
+def brief_response() -> Any:
+    client = openai.AsyncOpenAI()
+
+    async def ask(text: str) -> Any:
+        answer = await client.responses.create(model=MODEL, input=briefed(text))
+        return answer.output_text
+
+    return ask
+
+
 def of_client(build: Callable[[], Any], function: str = "ask", **more: Any) -> Program:
     path = f"openai:{__name__}.{build.__name__}" + (f".{function}" if function else "")
     prompts = {f"{path}#{role}": text for role, text in more.pop("prompts", {}).items()}
@@ -877,5 +979,7 @@ class TestOpenAI(IntegrationConformance):
             *map(of_client, (chat, chat_async, chat_streamed, chat_parsed, chat_raw)),
             of_client(several_system_messages, prompts=two),
             of_client(respond, ""),
+            of_client(brief, prompts={"user": BRIEFED}, user_messages=True),
+            of_client(brief_response, prompts={"user": BRIEFED}, user_messages=True),
             *map(of_client, (respond_async, respond_streamed, respond_parsed)),
         ]

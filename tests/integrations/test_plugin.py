@@ -75,8 +75,8 @@ FAILURE = "a_failure_is_recorded_and_harms_no_other"
 WRONG_SLOT = (
     HOOKS,
     'slot_name("toyagents", agent.name, "instructions")',
-    'slot_name("toyagents", "agent", "instructions")',
-    {SLOTS, PROMPTS, SENT},
+    'slot_name("toyagents", f"my_{agent.name}", "instructions")',
+    {SLOTS, PROMPTS},
 )
 CLASS_NOT_RESTORED = (
     HOOKS,

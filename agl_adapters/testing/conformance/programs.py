@@ -32,6 +32,9 @@ class Program:
         tools: The names of the tools that a run executes, in any order.
         model_calls: How many model calls a run makes. By default as many as reach the model: other
             than that with caches, and with calls that fail on the way.
+        user_messages: Whether some of the prompts are sent as user messages. They are found by
+            running the program on two texts; the variables of their templates are called
+            ``value_1`` and so on.
         failure: Directions that make a run fail.
         error: What the traceback of that failure holds.
         not_applicable: Properties that this program cannot have, each with the reason. A property
@@ -45,6 +48,7 @@ class Program:
     words: str = ""
     tools: Sequence[str] = ()
     model_calls: int | None = None
+    user_messages: bool = False
     failure: str = "FAIL400"
     error: str = "400"
     not_applicable: Mapping[str, str] = field(default_factory=dict[str, str])

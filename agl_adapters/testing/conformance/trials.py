@@ -120,10 +120,13 @@ class Trial:
             reward=_full_reward,
             name=self.program.name,
         )
-        trainer = Trainer(search, n_runners=CONCURRENT + 1, timeout=60.0)
+        # User messages are optimized only if they are asked for, and found only in several tasks.
+        asks = ["*"] if self.program.user_messages else None
+        tasks = [self._task(_DISCOVERY + n) for n in range(1 + self.program.user_messages)]
+        trainer = Trainer(search, n_runners=CONCURRENT + 1, timeout=60.0, optimize=asks)
         self._model.configure(latency=_LATENCY)
         try:
-            self._run(trainer.afit(agent, [self._task(_DISCOVERY)]))
+            self._run(trainer.afit(agent, tasks))
         finally:
             self._model.configure(latency=0.0)
         return search, self._model.log()

@@ -6,11 +6,12 @@ import re
 from collections.abc import Sequence
 
 from agl_core.algorithms.rollout_texts import error_text, output_text, score_text, task_text
+from agl_core.constraints import Constraint
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.rollouts import Rollout
 from agl_core.traces import TraceToMessages
 
-__all__ = ["critique_request", "named_prompts", "placeholder_rule", "rewrite_request"]
+__all__ = ["critique_request", "named_prompts", "rewrite_rules", "rewrite_request"]
 
 _CRITIQUE = """\
 You are improving the prompts of an AI agent. Below are its current prompts, and what happened in \
@@ -56,7 +57,7 @@ Rewrite a prompt of an AI agent so that it takes in a critique.
 
 Write the whole new text of the prompt{which}.
 - Apply what the critique says about this prompt. Keep what it does not object to.
-{placeholders}\
+{rules}\
 - Keep it plain and short; no longer than it has to be.
 - Answer with the text of the prompt and nothing else: no heading, no code fence, no comment.
 """
@@ -85,24 +86,45 @@ def critique_request(
     return text + _WHICH if len(resources) > 1 else text
 
 
-def rewrite_request(name: str, prompt: PromptTemplate, critique: str, several: bool) -> str:
-    """Return the request for the rewrite of one prompt."""
-    rule = placeholder_rule(prompt)
+def rewrite_request(
+    name: str,
+    prompt: PromptTemplate,
+    critique: str,
+    several: bool,
+    constraint: Constraint | None = None,
+) -> str:
+    """Return the request for the rewrite of one prompt.
+
+    Args:
+        name: The prompt's name.
+        prompt: The prompt.
+        critique: What is to be taken in.
+        several: Whether the agent has other prompts too.
+        constraint: What the rewrite must keep to.
+    """
     return _REWRITE.format(
         prompt=_tagged(name, prompt),
         critique=critique,
         which=f" named {name}" if several else "",
-        placeholders=f"- {rule}\n" if rule else "",
+        rules="".join(f"- {rule}\n" for rule in rewrite_rules(prompt, constraint)),
     )
 
 
-def placeholder_rule(prompt: PromptTemplate) -> str:
-    """Return the sentence that tells a model to keep the placeholders; empty if there are none."""
+def rewrite_rules(prompt: PromptTemplate, constraint: Constraint | None = None) -> list[str]:
+    """Return what to tell a model that rewrites a prompt, a sentence each: what it has to keep.
+
+    Args:
+        prompt: The prompt; its placeholders have to stay.
+        constraint: What the user asks of it.
+    """
     form = "{{{{ {} }}}}" if prompt.engine == "jinja" else "{{{}}}"
     names = [form.format(placeholder) for placeholder in sorted(prompt.placeholders())]
-    if not names:
-        return ""
-    return f"Keep each placeholder exactly as it is written, and add none: {', '.join(names)}"
+    rules = list(constraint.told()) if constraint else []
+    if names:
+        rules.insert(
+            0, f"Keep each placeholder exactly as it is written, and add none: {', '.join(names)}"
+        )
+    return rules
 
 
 def named_prompts(critique: str, resources: Resources) -> list[str]:

@@ -97,11 +97,19 @@ class Editor:
         """Return the rewritten prompt, or why the rewrite cannot be used."""
         answer = await session.ask(
             self.apply_edit_model,
-            rewrite_request(name, resources[name], critique, several=len(resources) > 1),
+            rewrite_request(
+                name,
+                resources[name],
+                critique,
+                several=len(resources) > 1,
+                constraint=session.constraints.get(name),
+            ),
             temperature=self.temperature,
             key=f"{key} rewrite {name}",
         )
         try:
-            return check_rewrite(resources[name], answer, self.max_prompt_chars)
+            return check_rewrite(
+                resources[name], answer, self.max_prompt_chars, session.constraints.get(name)
+            )
         except InvalidRewriteError as error:
             return str(error)

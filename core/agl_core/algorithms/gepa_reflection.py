@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agl_core.algorithms.apo_prompts import placeholder_rule
+from agl_core.algorithms.apo_prompts import rewrite_rules
 from agl_core.algorithms.concurrency import run_all
 from agl_core.algorithms.gepa_candidates import GEPACandidates, Texts, resources_of, texts_of
 from agl_core.bridge import Bridge
@@ -118,15 +118,16 @@ class GEPAReflection:
             }
         )
         which = f"The instructions are those of {name}, one of several prompts of the agent."
-        notes = (which if len(parent) > 1 else "", placeholder_rule(prompt))
+        constraint = self._session.constraints.get(name)
+        notes = [which] * (len(parent) > 1) + rewrite_rules(prompt, constraint)
         answer = await self._session.ask(
             settings["reflection_lm"],
-            "\n\n".join([str(request), *filter(None, notes)]),
+            "\n\n".join([str(request), *notes]),
             temperature=settings["temperature"],
             key=f"{key} {name}",
         )
         text = InstructionProposalSignature.output_extractor(answer.strip())["new_instruction"]
         try:
-            return name, check_rewrite(prompt, text, settings["max_prompt_chars"])
+            return name, check_rewrite(prompt, text, settings["max_prompt_chars"], constraint)
         except InvalidRewriteError as error:
             return name, str(error)
