@@ -11,7 +11,7 @@ from agl_core.prompts import PromptTemplate, Resources
 from agl_core.rollouts import Rollout
 from agl_core.traces import TraceToMessages
 
-__all__ = ["critique_request", "named_prompts", "rewrite_rules", "rewrite_request"]
+__all__ = ["critique_request", "named_prompts", "rewrite_request", "rewrite_rules"]
 
 _CRITIQUE = """\
 You are improving the prompts of an AI agent. Below are its current prompts, and what happened in \
