@@ -28,16 +28,21 @@ class MatchGuard:
         self._max_unmatched = max_unmatched
         self._sent: Counter[str] = Counter()
         self._unmatched: Counter[str] = Counter()
+        self._seen: set[str] = set()
 
     def see(self, rollout: Rollout, own: Resources) -> RolloutError | None:
         """Take in a rollout; return the error if it shows that there are too many.
 
-        Rollouts on the test split only count: there everything has been spent.
+        The same one counts once. Rollouts on the test split only count: there everything has been
+        spent.
 
         Args:
             rollout: The rollout.
             own: The program's own prompts that are optimized.
         """
+        if rollout.id in self._seen:
+            return None
+        self._seen.add(rollout.id)
         for slot, use in rollout.slots.items():
             self._sent[slot] += use.calls
         self._unmatched.update(rollout.unmatched)

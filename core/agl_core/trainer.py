@@ -225,7 +225,7 @@ class Trainer:
             ConfigurationError: If the input cannot work, or the agent has no prompts of its own.
             RolloutError: If the agent fails on every one of the tasks, or sends no prompt.
         """
-        agent = _checked_agent(agent)
+        agent = checked_agent(agent)
         if not agent.discovers:
             raise ConfigurationError(
                 f"{agent.name} is handed its prompts, so there is nothing to discover: they are "
