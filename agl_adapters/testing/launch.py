@@ -103,7 +103,7 @@ class SimulatedModel:
         """Change how the model behaves from now on; what is None stays. The log stays.
 
         Args:
-            scenario: `echo`, `room_booking`, or the scenario that the server was started with.
+            scenario: One that is built in, or the one that the server was started with.
             seed: Changes all draws.
             latency: Seconds that every reply takes.
             faults: What goes wrong; an empty sequence ends all faults.
@@ -157,7 +157,7 @@ def simulated_model(
     on a free port of the loopback interface. It ends with the block, and also if this process dies.
 
     Args:
-        scenario: `room_booking`, `echo`, or `module:attribute` of a scenario of your own.
+        scenario: `room_booking`, `parcels`, `tickets`, `echo`, or `module:attribute` of your own.
         seed: Changes all draws; equal seeds and requests give equal replies.
         latency: Seconds that every reply takes.
         faults: What goes wrong.
