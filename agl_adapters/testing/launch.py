@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -18,6 +18,9 @@ from agl_adapters.testing.faults import Fault, faults_to_json
 from agl_adapters.testing.scenario import load_scenario
 from agl_core.errors import AglError, ConfigurationError, MissingDependencyError
 from agl_core.simulation import SIMULATED
+
+if TYPE_CHECKING:
+    from agl_core.rollouts import ModelUsage
 
 __all__ = ["SeenRequest", "SimulatedModel", "serve", "simulated_model"]
 
@@ -87,6 +90,15 @@ class SimulatedModel:
     def log(self) -> list[SeenRequest]:
         """The model requests since the start or the last reset, in order; the latest 20,000."""
         return [SeenRequest(**entry) for entry in self._ask("/log")]
+
+    def usage(self) -> ModelUsage:
+        """The calls answered since the start or the last reset, and their tokens as told to them.
+
+        Whoever made them: so systems that count differently, or not at all, can be compared.
+        """
+        from agl_core.rollouts import ModelUsage
+
+        return ModelUsage(**self._ask("/usage"))
 
     def reset(self) -> None:
         """Forget all requests: the log is empty, the same requests get the same replies again."""
