@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from langgraph_room_booking import graph
+from langgraph_room_booking import graph  # pyright: ignore[reportMissingImports]
 
 import agl_adapters as agl
 
