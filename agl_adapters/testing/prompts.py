@@ -98,14 +98,14 @@ def render_prompts(edited: Sequence[tuple[FoundPrompt, str]]) -> str:
 
 
 def prompt_in_force(prompts: Sequence[FoundPrompt], text: str, position: int) -> str | None:
-    """The name of the prompt whose text stands last before a position, as it is or JSON-escaped.
+    """The name of the prompt that a transcript shows last before a position.
 
-    The tagged prompts themselves do not count: what counts is the transcript of the call that used
-    one.
+    It shows a prompt by its text, as it is or JSON-escaped, or by its name in parentheses. The
+    tagged prompts themselves do not count: what counts is the transcript of the call that used one.
     """
     best, name = -1, None
     for prompt in prompts:
-        for form in {prompt.text, json.dumps(prompt.text)[1:-1]}:
+        for form in {prompt.text, json.dumps(prompt.text)[1:-1], f"({prompt.name})"}:
             place = text.rfind(form, 0, position)
             while any(other.start <= place < other.end for other in prompts):
                 place = text.rfind(form, 0, max(place, 0))

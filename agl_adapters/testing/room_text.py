@@ -24,7 +24,6 @@ __all__ = [
     "read_needs",
     "read_rooms",
     "transcripts",
-    "unescaped",
 ]
 
 EQUIPMENT = ("projector", "whiteboard", "webcam", "microphone")

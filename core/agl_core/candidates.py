@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agl_core.edits import Critique, PromptEdit
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 
 __all__ = ["Candidate"]
@@ -29,6 +30,15 @@ class Candidate:
     """Why it was dropped before it cost a rollout; empty if it was not."""
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Anything JSON-able that the algorithm wants kept."""
+    critiques: tuple[Critique, ...] = ()
+    """The critiques that it came of, each with the prompts that it names."""
+    edits: Mapping[str, PromptEdit] = field(default_factory=dict[str, PromptEdit])
+    """What was done to which prompts, by name. A prompt that is not in it was left alone."""
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The prompts that were rewritten to make it, where the algorithm keeps a record."""
+        return tuple(name for name, edit in self.edits.items() if not edit.refused)
 
     @property
     def id(self) -> str:
@@ -46,6 +56,8 @@ class Candidate:
             "score": self.score,
             "rejected": self.rejected,
             "metadata": dict(self.metadata),
+            "critiques": [critique.to_json() for critique in self.critiques],
+            "edits": {name: edit.to_json() for name, edit in self.edits.items()},
         }
 
     @classmethod
@@ -59,4 +71,6 @@ class Candidate:
             data["score"],
             data["rejected"],
             data["metadata"],
+            tuple(Critique.from_json(critique) for critique in data["critiques"]),
+            {name: PromptEdit.from_json(edit) for name, edit in data["edits"].items()},
         )

@@ -13,6 +13,7 @@ from typing import Any, get_args
 from agl_core.algorithms.beam_search import BeamSearch
 from agl_core.algorithms.editor import Editor
 from agl_core.algorithms.evidence import SharedBatch
+from agl_core.algorithms.fault_finding import SlotsToRewrite
 from agl_core.algorithms.pool import ParentChoice
 from agl_core.algorithms.racing import Race
 from agl_core.algorithms.racing_search import RacingSearch
@@ -45,6 +46,8 @@ class APO:
         diversity_temperature: Sampling temperature of critiques and rewrites.
         max_prompt_chars: The longest prompt that is accepted, in characters.
         parents: How a round chooses its parent.
+        slots: Which prompts a rewrite changes, where there are several: those that the critiques
+            find at fault, one of them, one of them in turn, or all; see `SlotsToRewrite`.
 
     Raises:
         ConfigurationError: If a number is out of range.
@@ -66,6 +69,7 @@ class APO:
         diversity_temperature: float = 1.0,
         max_prompt_chars: int = MAX_PROMPT_CHARS,
         parents: ParentChoice = "best",
+        slots: SlotsToRewrite = "at_fault",
     ) -> None:
         self._settings: dict[str, Any] = {
             "gradient_model": gradient_model or model or "gpt-5-mini",
@@ -78,11 +82,14 @@ class APO:
             "diversity_temperature": _temperature(diversity_temperature),
             "max_prompt_chars": _at_least_one("max_prompt_chars", max_prompt_chars),
             "parents": parents,
+            "slots": slots,
         }
-        if parents not in get_args(ParentChoice):
-            raise ConfigurationError(
-                f"parents is {parents!r}; it is one of {', '.join(get_args(ParentChoice))}"
-            )
+        for name, choice, choices in (
+            ("parents", parents, get_args(ParentChoice)),
+            ("slots", slots, get_args(SlotsToRewrite)),
+        ):
+            if choice not in choices:
+                raise ConfigurationError(f"{name} is {choice!r}; it is one of {', '.join(choices)}")
         branches = beam_width * branch_factor
         self._search: RacingSearch | BeamSearch = RacingSearch(
             editor=self._editor(),
@@ -142,6 +149,7 @@ class APO:
             settings["apply_edit_model"],
             settings["diversity_temperature"],
             settings["max_prompt_chars"],
+            settings["slots"],
         )
 
 

@@ -154,7 +154,9 @@ class BeamSearch:
             critique = await self.editor.critique(
                 session, parent.resources, evaluation, branch.label
             )
-            return await self.editor.rewrite(session, parent, critique, branch.label, branch.round)
+            return await self.editor.rewrite(
+                session, parent, [critique], branch.label, branch.round
+            )
         except RefusedError:
             raise
         except ModelError as error:

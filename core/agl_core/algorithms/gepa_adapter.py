@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from agl_core.algorithms.concurrency import run_all
 from agl_core.algorithms.gepa_candidates import GEPACandidates, Texts, resources_of
 from agl_core.algorithms.gepa_reflection import Records
-from agl_core.algorithms.rollout_texts import error_text, output_text, score_text, task_text
+from agl_core.algorithms.rollout_texts import (
+    error_text,
+    feedback_text,
+    metrics_text,
+    output_text,
+    score_text,
+    task_text,
+)
 from agl_core.bridge import Bridge
 from agl_core.datasets import Task
 from agl_core.prompts import Resources, fingerprint
@@ -120,7 +127,8 @@ class GEPAAdapter:
         transcript = self._render.to_text(self._render(rollout.spans))
         feedback = (
             f"The reward of this run is {score_text(rollout)}; a higher one is better.",
-            rollout.feedback,
+            f"Metrics: {metrics}" if (metrics := metrics_text(rollout)) else "",
+            feedback_text(rollout),
             f"The agent failed:\n{error_text(rollout)}" if rollout.error else "",
         )
         return {

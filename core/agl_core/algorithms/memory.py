@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from agl_core.edits import Critique, joined
 
 __all__ = ["CritiqueMemory"]
 
@@ -15,9 +18,9 @@ _FAILED_CHARS = 600
 class CritiqueMemory:
     """Critiques that led to better prompts, and those that did not, in order."""
 
-    learned: list[str] = field(default_factory=list[str])
+    learned: list[Critique] = field(default_factory=list[Critique])
     """Critiques whose rewrite was kept."""
-    failed: list[str] = field(default_factory=list[str])
+    failed: list[Critique] = field(default_factory=list[Critique])
     """Critiques whose rewrite did worse than its parent."""
 
     def for_critique(self) -> str:
@@ -25,27 +28,34 @@ class CritiqueMemory:
         if not self.failed:
             return ""
         items = "\n\n".join(
-            f"<failed_edit>\n{text[:_FAILED_CHARS]}\n</failed_edit>"
-            for text in self.failed[-_FAILED:]
+            f"<failed_edit>\n{critique.text[:_FAILED_CHARS]}\n</failed_edit>"
+            for critique in self.failed[-_FAILED:]
         )
         return (
             "These edits were tried and lowered the reward. Do not propose them again as they "
             f"are:\n\n{items}"
         )
 
-    def for_rewrite(self, critique: str) -> str:
-        """Return a critique with the lessons of earlier ones, so that none is lost on the way."""
+    def for_rewrite(self, name: str, critiques: Sequence[Critique]) -> str:
+        """Return what the rewriter of a prompt is told: critiques, and the lessons of earlier ones.
+
+        Args:
+            name: The prompt.
+            critiques: What its rewrite is to take in.
+        """
         kept: list[str] = []
         room = _KEPT_CHARS
-        for text in reversed(self.learned):
-            room -= len(text)
-            if room < 0:
-                break
-            kept.append(text)
+        for lesson in reversed(self.learned):
+            if lesson.concerns(name):
+                room -= len(lesson.text)
+                if room < 0:
+                    break
+                kept.append(lesson.text)
+        text = joined(critiques)
         if not kept:
-            return critique
+            return text
         lessons = "\n\n".join(reversed(kept))
         return (
-            f"{critique}\n\n## Earlier critiques\n\nThe prompt has taken these in already. "
+            f"{text}\n\n## Earlier critiques\n\nThe prompt has taken these in already. "
             f"If something of them is missing, put it back.\n\n{lessons}"
         )

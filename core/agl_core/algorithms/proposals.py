@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from agl_core.algorithms.editor import Editor
 from agl_core.algorithms.memory import CritiqueMemory
 from agl_core.candidates import Candidate
+from agl_core.edits import Critique
 from agl_core.errors import ModelError
 from agl_core.models import RefusedError
 from agl_core.prompts import Resources
@@ -34,31 +34,33 @@ class Proposals:
         self._memory = memory
         self._seen: set[tuple[tuple[str, str], ...]] = set()
 
-    async def critique(self, key: str, parent: Candidate, rollouts: Sequence[Rollout]) -> str:
-        """Return a critique, or nothing if the call failed."""
+    async def critique(
+        self, key: str, parent: Candidate, rollouts: Sequence[Rollout]
+    ) -> Critique | None:
+        """Return a critique, or None if the call failed."""
         try:
             return await self._editor.critique(
-                self._session, parent.resources, rollouts, key, self._memory.for_critique()
+                self._session, parent.resources, rollouts, key, self._memory
             )
         except RefusedError:
             raise
         except ModelError as error:
             self._session.say(f"{key}: {error}")
-            return ""
+            return None
 
     async def child(
-        self, key: str, parent: Candidate, critique: str, round_number: int
+        self, key: str, parent: Candidate, critiques: Sequence[Critique], round_number: int
     ) -> Candidate | None:
         """Return a child, or None if a call failed."""
-        told = self._memory.for_rewrite(critique)
         try:
-            child = await self._editor.rewrite(self._session, parent, told, key, round_number)
+            return await self._editor.rewrite(
+                self._session, parent, critiques, key, round_number, self._memory
+            )
         except RefusedError:
             raise
         except ModelError as error:
             self._session.say(f"{key}: {error}")
             return None
-        return replace(child, edit=critique)
 
     def admit(self, candidate: Candidate | None) -> Candidate | None:
         """Report a candidate; return it if it is worth a rollout.

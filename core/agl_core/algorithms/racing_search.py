@@ -15,6 +15,7 @@ from agl_core.algorithms.proposals import Proposals
 from agl_core.algorithms.racing import PERFECT, Race
 from agl_core.algorithms.steps import AllCritiques, EachCritique, MergedCritiques, Round, Step
 from agl_core.candidates import Candidate
+from agl_core.edits import Critique
 from agl_core.session import Session
 
 __all__ = ["RacingSearch"]
@@ -84,10 +85,13 @@ class _Run:
             self._proposals.critique(f"round {number}, critique {n}", parent, group)
             for n, group in enumerate(groups, start=1)
         )
-        distinct = list(dict.fromkeys(critique for critique in critiques if critique))
+        distinct: dict[str, Critique] = {}
+        for critique in critiques:
+            if critique is not None and critique.text:
+                distinct.setdefault(critique.text, critique)
         if not distinct:
             return
-        round = Round(number, parent, distinct, self._proposals, self._raced)
+        round = Round(number, parent, list(distinct.values()), self._proposals, self._raced)
         for step in self._search.steps:
             if await step.take(round):
                 break

@@ -6,10 +6,11 @@ import json
 
 from agl_core.rollouts import Rollout
 
-__all__ = ["error_text", "output_text", "score_text", "task_text"]
+__all__ = ["error_text", "feedback_text", "metrics_text", "output_text", "score_text", "task_text"]
 
 _TASK_CHARS = 2_000
 _ERROR_CHARS = 3_000
+_FEEDBACK_CHARS = 3_000
 
 
 def score_text(rollout: Rollout) -> str:
@@ -33,6 +34,17 @@ def output_text(rollout: Rollout) -> str:
 def error_text(rollout: Rollout) -> str:
     """Return the traceback; empty if the agent did not fail."""
     return _cut(rollout.error or "", _ERROR_CHARS)
+
+
+def metrics_text(rollout: Rollout) -> str:
+    """Return the metrics of the reward; empty if it has none."""
+    metrics = {} if rollout.reward is None else rollout.reward.metrics
+    return ", ".join(f"{name} {value:.3g}" for name, value in metrics.items())
+
+
+def feedback_text(rollout: Rollout) -> str:
+    """Return the reward's feedback; empty if it has none."""
+    return _cut(rollout.feedback, _FEEDBACK_CHARS)
 
 
 def _cut(text: str, limit: int) -> str:

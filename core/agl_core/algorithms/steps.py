@@ -9,6 +9,7 @@ from typing import Protocol
 from agl_core.algorithms.concurrency import run_all
 from agl_core.algorithms.proposals import Proposals
 from agl_core.candidates import Candidate
+from agl_core.edits import Critique
 
 __all__ = ["AllCritiques", "EachCritique", "MergedCritiques", "Round", "Step"]
 
@@ -19,19 +20,19 @@ class Round:
 
     number: int
     parent: Candidate
-    critiques: Sequence[str]
+    critiques: Sequence[Critique]
     proposals: Proposals
     race: Callable[[Candidate], Awaitable[bool]]
     """Runs a candidate against the best one; returns whether it is better."""
-    kept: list[str] = field(default_factory=list[str])
+    kept: list[Critique] = field(default_factory=list[Critique])
     """Critiques whose rewrite was better."""
-    failed: list[str] = field(default_factory=list[str])
+    failed: list[Critique] = field(default_factory=list[Critique])
     """Critiques whose rewrite was not."""
 
-    async def child(self, critique: str, label: str) -> Candidate | None:
+    async def child(self, critiques: Sequence[Critique], label: str) -> Candidate | None:
         """Return a child of the parent, or None if a call failed."""
         key = f"round {self.number}, {label}"
-        return await self.proposals.child(key, self.parent, critique, self.number)
+        return await self.proposals.child(key, self.parent, critiques, self.number)
 
 
 class Step(Protocol):
@@ -48,13 +49,12 @@ class AllCritiques:
 
     async def take(self, round: Round) -> bool:
         """Take the step; see `Step`."""
-        together = joined(round.critiques)
-        child = round.proposals.admit(await round.child(together, "all critiques"))
+        child = round.proposals.admit(await round.child(round.critiques, "all critiques"))
         if child is not None and await round.race(child):
-            round.kept.append(together)
+            round.kept.extend(round.critiques)
             return True
         if len(round.critiques) == 1:
-            round.failed.append(together)
+            round.failed.extend(round.critiques)
             return True
         return False
 
@@ -67,7 +67,7 @@ class EachCritique:
         """Take the step; see `Step`."""
         labels = [f"critique {number}" for number in range(1, len(round.critiques) + 1)]
         children = await run_all(
-            round.child(critique, label)
+            round.child([critique], label)
             for critique, label in zip(round.critiques, labels, strict=True)
         )
         # In their order, whichever was made first: a run can be repeated.
@@ -85,16 +85,7 @@ class MergedCritiques:
     async def take(self, round: Round) -> bool:
         """Take the step; see `Step`."""
         if len(round.kept) > 1:
-            merged = round.proposals.admit(
-                await round.child(joined(round.kept), "merged critiques")
-            )
+            merged = round.proposals.admit(await round.child(round.kept, "merged critiques"))
             if merged is not None:
                 await round.race(merged)
         return False
-
-
-def joined(critiques: Sequence[str]) -> str:
-    """Return several critiques as one."""
-    if len(critiques) == 1:
-        return critiques[0]
-    return "\n\n".join(f"## Critique {n}\n\n{text}" for n, text in enumerate(critiques, start=1))

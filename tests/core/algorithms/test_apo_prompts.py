@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from agl_core.algorithms.apo_prompts import critique_request, named_prompts, rewrite_request
+from agl_core.algorithms.apo_prompts import critique_request, own_part, rewrite_request
+from agl_core.binding import SlotUse
 from agl_core.prompts import PromptTemplate
 from agl_core.rewards import Reward
+from agl_core.rewrites import InvalidRewriteError
 from agl_core.rollouts import Rollout
 from agl_core.spans import Span
-from agl_core.traces import TraceToMessages
 
 ONE = {"a": PromptTemplate("Book for {name}. {{x}}")}
 TWO = {**ONE, "b": PromptTemplate("Grade.")}
@@ -45,14 +47,18 @@ def rollout(**fields: Any) -> Rollout:
 
 
 def request(resources: Any, *rollouts: Rollout, memory: str = "") -> str:
-    return critique_request(resources, rollouts, TraceToMessages(), memory)
+    return critique_request(resources, rollouts, memory)
 
 
 class TestCritique:
     def test_shows_prompts_and_runs(self) -> None:
         text = request(
             ONE,
-            rollout(reward=Reward(0.5, "too small"), spans=(CHAT,), output={"room": "7"}),
+            rollout(
+                reward=Reward(0.5, "too small", {"size": 0.25, "speed": 1}),
+                spans=(CHAT,),
+                output={"room": "7"},
+            ),
             rollout(status="failed", score=0.0, error="Traceback\nKeyError: 'x'"),
             rollout(status="unavailable", score=None),
         )
@@ -63,7 +69,7 @@ class TestCritique:
         assert "A room?" in text
         assert "Room 7." in text
         assert 'Output: {"room": "7"}' in text
-        assert "Feedback: too small" in text
+        assert "Metrics: size 0.25, speed 1\nFeedback: too small" in text
         assert "## Run 2: reward 0\n" in text
         assert "The agent failed:\nTraceback\nKeyError: 'x'" in text
         assert "## Run 3: reward none" in text
@@ -72,12 +78,27 @@ class TestCritique:
         assert "Prompts to change:" not in request(ONE, rollout())
         assert "Prompts to change:" in request(TWO, rollout())
 
+    def test_says_which_of_several_prompts_was_in_force_and_which_was_not(self) -> None:
+        chat = replace(CHAT, attributes={**CHAT.attributes, "agl.slot": "x:ask#system"})
+        prompts = {"x:ask#system": ONE["a"], "b": TWO["b"]}
+        text = request(prompts, rollout(spans=(chat,), slots={"x:ask#system": SlotUse("", "")}))
+        assert "### user (x:ask#system)\nA room?" in text
+        assert "Not in use in the runs below: b." in text
+        assert "Not in use" not in request(prompts, rollout(reads=frozenset(prompts)))
+        assert "### user (ask)" in request(ONE, rollout(spans=(chat,)))
+
     def test_cuts_what_is_long(self) -> None:
         text = request(
-            ONE, rollout(task="t" * 99_999, output="o" * 99_999, error="e" * 99_999, score=None)
+            ONE,
+            rollout(
+                task="t" * 99_999,
+                output="o" * 99_999,
+                error="e" * 99_999,
+                reward=Reward(0, "f" * 99_999),
+            ),
         )
-        assert len(text) < 12_000
-        assert text.count("… (cut)") == 3
+        assert len(text) < 15_000
+        assert text.count("… (cut)") == 4
 
     def test_tells_of_earlier_edits_if_there_were_any(self) -> None:
         assert "# Earlier edits" not in request(ONE, rollout())
@@ -120,24 +141,23 @@ class TestRewrite:
             assert "placeholder" not in rewrite_request("a", prompt, "x", several=False)
 
 
-class TestNamedPrompts:
+class TestOwnPart:
     @pytest.mark.parametrize(
-        ("critique", "names"),
+        ("answer", "part"),
         [
-            ("Prompts to change: b, a", ["b", "a"]),
-            ("Long talk about a.\n\nPrompts to change: b", ["b"]),
-            ("**Prompts to change:** `a`", ["a"]),
-            ("- prompt to change: b.", ["b"]),
-            ("The prompt b is fine; a is not.", ["b", "a"]),
-            ("Nothing by name.", []),
-            ("Prompts to change: none", []),
-            ("Prompts to change: plan-b", []),
+            ("Grade well.", "Grade well."),
+            ('<prompt name="b">\nGrade well.\n</prompt>', "Grade well."),
+            ('<prompt name="a">\nNo.\n</prompt>\n<prompt name="b">\nYes.\n</prompt>', "Yes."),
+            ("Here:\n<prompt name='b'>Yes.</prompt>", "Yes."),
         ],
     )
-    def test_are_those_that_the_critique_says(self, critique: str, names: list[str]) -> None:
-        assert named_prompts(critique, TWO) == names
+    def test_is_what_the_answer_says_of_the_prompt_asked_for(self, answer: str, part: str) -> None:
+        assert own_part(answer, "b", TWO) == part
 
-    def test_are_not_found_within_longer_names(self) -> None:
-        resources = dict.fromkeys(["plan", "planner", "langgraph:plan#system"], ONE["a"])
-        assert named_prompts("Prompts to change: planner", resources) == ["planner"]
-        assert named_prompts("Prompts to change: plan, planner", resources) == ["plan", "planner"]
+    def test_an_answer_about_another_prompt_is_none(self) -> None:
+        with pytest.raises(InvalidRewriteError, match="of another prompt, a"):
+            own_part('<prompt name="a">\nGrade.\n</prompt>', "b", TWO)
+
+    def test_a_prompt_that_is_about_prompts_is_left_whole(self) -> None:
+        text = 'Write <prompt name="a">x</prompt>, please.'
+        assert own_part(text, "b", {**TWO, "b": PromptTemplate(text)}) == text

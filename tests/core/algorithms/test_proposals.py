@@ -9,6 +9,7 @@ from agl_core.algorithms.editor import Editor
 from agl_core.algorithms.memory import CritiqueMemory
 from agl_core.algorithms.proposals import Proposals
 from agl_core.candidates import Candidate
+from agl_core.edits import Critique
 from agl_core.errors import ModelError
 from agl_core.models import RefusedError
 from agl_core.prompts import PromptTemplate
@@ -56,8 +57,8 @@ async def test_a_failed_call_costs_what_it_was_to_bring_and_a_refusal_the_run(
     async with engine.in_session(agent, client=client) as session:
         proposals, seed = opened(session), Candidate(session.initial)
         rollouts = await session.evaluate(seed.resources, session.train)
-        assert await proposals.critique("one", seed, rollouts) == ""
-        assert await proposals.child("two", seed, "Say it.", 1) is None
+        assert await proposals.critique("one", seed, rollouts) is None
+        assert await proposals.child("two", seed, [Critique("c", "Say it.")], 1) is None
         with pytest.raises(RefusedError):
             await proposals.critique("three", seed, rollouts)
 
@@ -66,9 +67,10 @@ async def test_a_child_keeps_its_critique_without_what_was_remembered(
     engine: SimpleNamespace,
 ) -> None:
     client = engine.ScriptedModel(lambda request: "Be kind.")
+    critique = Critique("b", "Be kind")
     async with engine.in_session(agent, client=client) as session:
-        proposals = opened(session, CritiqueMemory(learned=["Say please."]))
-        child = await proposals.child("one", Candidate(session.initial), "Be kind", 3)
+        proposals = opened(session, CritiqueMemory(learned=[Critique("a", "Say please.")]))
+        child = await proposals.child("one", Candidate(session.initial), [critique], 3)
     assert child is not None
     assert (child.edit, child.round) == ("Be kind", 3)
     assert "Say please." in client.requests[0]

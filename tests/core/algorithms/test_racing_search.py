@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from agl_core.algorithms import APO
-from agl_core.algorithms.memory import CritiqueMemory
 from agl_core.errors import ModelError
 from agl_core.models import RefusedError
 from agl_core.prompts import PromptTemplate
@@ -210,16 +209,3 @@ async def test_pareto_parents_come_from_those_that_are_best_somewhere(
     async with engine.in_session(by_rules("12"), client=client, **SPLITS) as session:
         await apo(parents="pareto", beam_rounds=3).run(session)
         assert max(validated(session).values()) == 0.9
-
-
-class TestMemory:
-    def test_an_empty_one_says_nothing(self) -> None:
-        memory = CritiqueMemory()
-        assert memory.for_critique() == ""
-        assert memory.for_rewrite("Say x.") == "Say x."
-
-    def test_forgets_the_oldest_lessons_when_they_get_long(self) -> None:
-        memory = CritiqueMemory(learned=["old " * 1000, "new " * 1000])
-        told = memory.for_rewrite("Say x.")
-        assert "new" in told
-        assert "old" not in told

@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from agl_core.algorithms.steps import AllCritiques, EachCritique, MergedCritiques, Round, joined
+from agl_core.algorithms.steps import AllCritiques, EachCritique, MergedCritiques, Round
 from agl_core.candidates import Candidate
+from agl_core.edits import Critique, joined
 from agl_core.prompts import PromptTemplate
 
 
 class Proposing:
     """Makes a child whose prompt is its critique; drops those that say so."""
 
-    async def child(self, key: str, parent: Candidate, critique: str, number: int) -> Candidate:
-        return Candidate({"p": PromptTemplate(critique)}, metadata={"branch": key})
+    async def child(
+        self, key: str, parent: Candidate, critiques: Sequence[Critique], number: int
+    ) -> Candidate:
+        return Candidate({"p": PromptTemplate(joined(critiques))}, metadata={"branch": key})
 
     def admit(self, candidate: Candidate | None) -> Candidate | None:
         return None if candidate is None or "drop" in candidate.resources["p"].raw else candidate
@@ -28,7 +32,12 @@ def make(*critiques: str) -> tuple[Round, list[str]]:
         return "bad" not in candidate.resources["p"].raw
 
     proposals: Any = Proposing()
-    return Round(1, Candidate({}), critiques, proposals, race), raced
+    given = [Critique(text, text) for text in critiques]
+    return Round(1, Candidate({}), given, proposals, race), raced
+
+
+def texts(critiques: Sequence[Critique]) -> list[str]:
+    return [critique.text for critique in critiques]
 
 
 async def taken(round: Round) -> None:
@@ -41,7 +50,7 @@ async def test_a_large_step_that_is_better_ends_the_round() -> None:
     round, raced = make("a", "b")
     await taken(round)
     assert raced == ["round 1, all critiques"]
-    assert (round.kept, round.failed) == ([joined(["a", "b"])], [])
+    assert (texts(round.kept), round.failed) == (["a", "b"], [])
 
 
 async def test_one_that_is_not_is_taken_in_parts_and_the_good_ones_merged() -> None:
@@ -54,7 +63,7 @@ async def test_one_that_is_not_is_taken_in_parts_and_the_good_ones_merged() -> N
         "round 1, critique 3",
         "round 1, merged critiques",
     ]
-    assert (round.kept, round.failed) == (["a", "c"], ["bad"])
+    assert (texts(round.kept), texts(round.failed)) == (["a", "c"], ["bad"])
 
 
 @pytest.mark.parametrize("critiques", [("a", "bad"), ("bad", "drop"), ("bad", "worse bad")])
@@ -62,17 +71,17 @@ async def test_of_less_than_two_good_ones_nothing_is_merged(critiques: tuple[str
     round, raced = make(*critiques)
     await taken(round)
     assert "round 1, merged critiques" not in raced
-    assert "bad" in round.failed
+    assert "bad" in texts(round.failed)
 
 
 async def test_a_single_critique_is_tried_once() -> None:
     round, raced = make("bad")
     await taken(round)
-    assert (raced, round.failed) == (["round 1, all critiques"], ["bad"])
+    assert (raced, texts(round.failed)) == (["round 1, all critiques"], ["bad"])
 
 
 async def test_what_is_not_admitted_is_not_raced_and_has_failed() -> None:
     round, raced = make("drop", "c")
     await taken(round)
     assert raced == ["round 1, critique 2"]
-    assert (round.kept, round.failed) == (["c"], ["drop"])
+    assert (texts(round.kept), texts(round.failed)) == (["c"], ["drop"])
