@@ -24,6 +24,7 @@ __all__ = [
     "read_needs",
     "read_rooms",
     "transcripts",
+    "unescaped",
 ]
 
 EQUIPMENT = ("projector", "whiteboard", "webcam", "microphone")

@@ -82,14 +82,16 @@ class Scenario(Protocol):
 
 
 def load_scenario(name: str) -> Scenario:
-    """The scenario of that name: `echo`, `room_booking`, or `module:attribute` of a factory.
+    """The scenario of that name: one that is built in, or `module:attribute` of a factory.
 
     Raises:
         ConfigurationError: No scenario has the name, or the attribute makes none.
     """
     builtin = {
         "echo": "agl_adapters.testing.echo:Echo",
+        "parcels": "agl_adapters.testing.parcels:parcels",
         "room_booking": "agl_adapters.testing.room_booking:RoomBooking",
+        "tickets": "agl_adapters.testing.tickets:tickets",
     }
     module, separator, attribute = builtin.get(name, name).partition(":")
     if not separator:

@@ -1,7 +1,7 @@
 """The HTTP server of the simulated model: its endpoints, the log of what it received, its control.
 
 It is one asyncio process without threads, so its state needs no locks. The model endpoints are
-those of the OpenAI API; `GET /log`, `POST /reset` and `POST /configure` are ours.
+those of the OpenAI API; `GET /log`, `GET /usage`, `POST /reset` and `POST /configure` are ours.
 """
 
 from __future__ import annotations
@@ -68,6 +68,7 @@ class SimulatedService:
         self._received = 0
         self._tried: Counter[bytes] = Counter()
         self._answered: Counter[bytes] = Counter()
+        self._usage: Counter[str] = Counter()
 
     def application(self) -> Starlette:
         """The ASGI application."""
@@ -86,6 +87,7 @@ class SimulatedService:
                 Route("/v1/models", _list_models),
                 Route("/v1/models/{id:path}", _get_model),
                 Route("/log", self._get_log),
+                Route("/usage", self._get_usage),
                 Route("/reset", self._post_reset, methods=["POST"]),
                 Route("/configure", self._post_configure, methods=["POST"]),
             ]
@@ -114,7 +116,13 @@ class SimulatedService:
             await asyncio.sleep(delay)
         if reply.status != 200:
             return error_response(reply.status, reply.text)
-        return deliver(call, finish(call, reply, identity, int(time.time())), wire, fault)
+        finished = finish(call, reply, identity, int(time.time()))
+        self._usage.update(
+            model_calls=1,
+            input_tokens=finished.input_tokens,
+            output_tokens=finished.output_tokens,
+        )
+        return deliver(call, finished, wire, fault)
 
     def _reply(self, call: Call, rng: random.Random) -> Reply:
         scenario: Scenario = self._scenario
@@ -144,12 +152,16 @@ class SimulatedService:
     async def _get_log(self, _: Request) -> Response:
         return json_response(list(self._log))
 
+    async def _get_usage(self, _: Request) -> Response:
+        return json_response(dict(self._usage))
+
     async def _post_reset(self, _: Request) -> Response:
         """Forget all requests, so that the same ones get the same replies again."""
         self._log.clear()
         self._received = 0
         self._tried.clear()
         self._answered.clear()
+        self._usage.clear()
         self._faults = Faults(self._faults.faults, self._seed)
         return json_response({})
 

@@ -106,3 +106,20 @@ def test_configure_refuses_what_it_does_not_know(simulated_model: SimulatedModel
     simulated_model.configure(faults=[Fault("500")])
     simulated_model.configure(faults=[])
     assert replies(["Hello"], max_retries=0)[0][0] == "ECHO[Hello]"
+
+
+def test_usage_is_what_callers_were_told(simulated_model: SimulatedModel) -> None:
+    simulated_model.configure(faults=[Fault("503", calls=1)])
+    with openai.OpenAI(max_retries=1) as client:
+        told = [
+            client.chat.completions.create(
+                model="gpt-4o", messages=[{"role": "user", "content": f"Hi {number}"}]
+            ).usage
+            for number in range(3)
+        ]
+    usage = simulated_model.usage()
+    assert usage.model_calls == 3
+    assert usage.input_tokens == sum(one.prompt_tokens for one in told if one)
+    assert usage.output_tokens == sum(one.completion_tokens for one in told if one)
+    simulated_model.reset()
+    assert simulated_model.usage().tokens == 0
