@@ -14,7 +14,14 @@ from agl_core.agents import Agent
 from agl_core.errors import ConfigurationError
 from agl_core.prompts import Resources
 
-__all__ = ["ALGORITHMS", "make_agent", "make_algorithm", "make_budget", "seed_prompts"]
+__all__ = [
+    "ALGORITHMS",
+    "make_agent",
+    "make_algorithm",
+    "make_budget",
+    "make_templates",
+    "seed_prompts",
+]
 
 ALGORITHMS = {
     "apo": "agl_core.algorithms.apo:APO",
@@ -70,6 +77,24 @@ def make_budget(options: BudgetOptions) -> agl.Budget:
         seconds=options.budget_seconds,
         target=options.target,
     )
+
+
+def make_templates(given: Sequence[str]) -> Mapping[str, str]:
+    """Read templates, each as SLOT=TEXT.
+
+    Raises:
+        ConfigurationError: If one is written otherwise.
+    """
+    templates: dict[str, str] = {}
+    for text in given:
+        slot, separator, template = text.partition("=")
+        if not separator or ":" not in slot:
+            raise ConfigurationError(
+                f"--template {text}: write SLOT=TEXT, such as "
+                "'openai:my_app.answer#system=Be {how}.'"
+            )
+        templates[slot] = template
+    return templates
 
 
 def make_algorithm(

@@ -62,6 +62,7 @@ def evaluate(
         n_runners=running.runners,
         timeout=running.timeout,
         seed=running.seed,
+        repeats=running.repeats,
         initial_resources=seed_prompts(program),
         budget=make_budget(budget),
         store=kept,

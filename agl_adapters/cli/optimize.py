@@ -9,7 +9,13 @@ import typer
 from rich.text import Text
 
 import agl_adapters as agl
-from agl_adapters.cli.assembly import make_agent, make_algorithm, make_budget, seed_prompts
+from agl_adapters.cli.assembly import (
+    make_agent,
+    make_algorithm,
+    make_budget,
+    make_templates,
+    seed_prompts,
+)
 from agl_adapters.cli.failures import INTERRUPTED
 from agl_adapters.cli.options import (
     AgentOptions,
@@ -18,6 +24,7 @@ from agl_adapters.cli.options import (
     KeepingOptions,
     RunOptions,
     SearchOptions,
+    SlotOptions,
     TaskOptions,
 )
 from agl_adapters.cli.output import print_json, progress_console, show_result
@@ -29,10 +36,11 @@ from agl_core.text import printable
 __all__ = ["optimize"]
 
 
-def optimize(
+def optimize(  # noqa: PLR0913 - each a group
     program: AgentOptions,
     tasks: TaskOptions,
     search: SearchOptions,
+    slots: SlotOptions,
     keeping: KeepingOptions,
     running: RunOptions,
     budget: BudgetOptions,
@@ -55,11 +63,15 @@ def optimize(
         n_runners=running.runners,
         timeout=running.timeout,
         seed=running.seed,
+        repeats=running.repeats,
         initial_resources=seed_prompts(program),
         budget=make_budget(budget),
         store=store,
         run=keeping.resume or keeping.run,
         accept=search.accept.value,
+        optimize=slots.optimize or None,
+        freeze=slots.freeze,
+        templates=make_templates(slots.template),
         callbacks=[Progress(progress_console(as_json))],
     )
     with closing(store):

@@ -20,6 +20,7 @@ __all__ = [
     "KeepingOptions",
     "RunOptions",
     "SearchOptions",
+    "SlotOptions",
     "TaskOptions",
     "with_groups",
 ]
@@ -108,6 +109,32 @@ class SearchOptions:
     ] = Accepted.GAIN
 
 
+_Slots = partial(typer.Option, rich_help_panel="Which prompts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlotOptions:
+    """Which of the program's prompts are optimized."""
+
+    optimize: Annotated[
+        list[str],
+        _Slots(
+            metavar="PATTERN",
+            help="Slots to optimize, such as 'langgraph:plan*'; by default all system prompts.",
+        ),
+    ] = field(default_factory=list[str])
+    freeze: Annotated[list[str], _Slots(metavar="PATTERN", help="Slots that stay as they are.")] = (
+        field(default_factory=list[str])
+    )
+    template: Annotated[
+        list[str],
+        _Slots(
+            metavar="SLOT=TEXT",
+            help="The program's own template, where its text changes: 'You are {role}.'",
+        ),
+    ] = field(default_factory=list[str])
+
+
 _Running = partial(typer.Option, rich_help_panel="Running")
 _Budget = partial(typer.Option, rich_help_panel="Budget: all that is spent, at most")
 
@@ -120,6 +147,9 @@ class RunOptions:
     timeout: Annotated[
         float, _Running(help="Seconds after which a rollout is given up.", min=0.001)
     ] = 600.0
+    repeats: Annotated[
+        int, _Running(help="Runs per task for its score, where rewards are noisy.", min=1)
+    ] = 1
     seed: Annotated[int, _Running(help="Seed of everything random.")] = 0
 
 

@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 import agl_adapters as agl
-from agl_adapters.cli.assembly import make_agent, make_algorithm, make_budget, seed_prompts
+from agl_adapters.cli.assembly import (
+    make_agent,
+    make_algorithm,
+    make_budget,
+    make_templates,
+    seed_prompts,
+)
 from agl_adapters.cli.options import AgentOptions, BudgetOptions
 from agl_core.errors import ConfigurationError
 
@@ -70,6 +76,14 @@ def test_seed_prompts_come_from_a_file(tmp_path: Path) -> None:
 def test_the_budget_is_what_is_given() -> None:
     options = BudgetOptions(budget_rollouts=5, budget_dollars=0.5, target=0.9)
     assert make_budget(options) == agl.Budget(rollouts=5, dollars=0.5, target=0.9)
+
+
+def test_templates_are_read_by_slot() -> None:
+    given = make_templates(["openai:a.b#system=Be {how}, x=y."])
+    assert given == {"openai:a.b#system": "Be {how}, x=y."}
+    for wrong in ("openai:a.b#system", "Be=kind"):
+        with pytest.raises(ConfigurationError, match="write SLOT=TEXT"):
+            make_templates([wrong])
 
 
 def test_an_algorithm_is_made_by_name_with_its_parameters() -> None:

@@ -26,7 +26,7 @@ train = "data/room_booking/train.jsonl"
 val = "data/room_booking/val.jsonl"
 test = "data/room_booking/test.jsonl"
 model = "gpt-4o-mini"
-set = { beam_rounds = 1 }
+set = { beam_rounds = 2 }
 
 [eval]
 tasks = "data/room_booking/test.jsonl"
@@ -84,7 +84,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Shop]:
 @pytest.fixture(scope="module")
 def optimized(shop: Shop) -> str:
     """What `agl optimize` printed."""
-    return shop.agl("optimize", "--run", "first", "--budget-rollouts", "170")
+    return shop.agl("optimize", "--run", "first", "--budget-rollouts", "300")
 
 
 def test_eval_scores_the_program_as_it_is(shop: Shop) -> None:
@@ -129,7 +129,7 @@ def test_runs_are_listed_shown_compared_and_deleted(shop: Shop) -> None:
     shop.agl("eval", "--store", "runs.db")
     first, second = shop.json("runs", "list")
     assert (first["run"], first["algorithm"]) == ("first", "APO")
-    assert 0 < first["rollouts"] <= 170
+    assert 0 < first["rollouts"] <= 300
     assert second["algorithm"] == "Baseline"
     assert "first" in shop.agl("runs", "list")
     shown = shop.agl("runs", "show", "first")
@@ -143,6 +143,15 @@ def test_runs_are_listed_shown_compared_and_deleted(shop: Shop) -> None:
     assert [run["run"] for run in shop.json("runs", "list")] == ["first"]
     assert "has no run 'second'; it has: first" in shop.agl("runs", "show", "second", code=1)
     assert "there is no store no.db" in shop.agl("runs", "list", "--store", "no.db", code=1)
+
+
+def test_which_prompts_are_optimized_is_chosen_by_pattern(shop: Shop) -> None:
+    chosen = ["--optimize", "*decide*", "--set", "beam_rounds=1", "--out", "one.json"]
+    result = shop.json("optimize", *chosen, "--store", "one.db", "--budget-rollouts", "200")
+    assert list(result["best"]) == ["openai:openai_room_booking.decide#system"]
+    said = shop.agl("optimize", "--freeze", "langgraph:*", "--store", "two.db", code=1)
+    assert "langgraph:*" in said
+    assert "openai:openai_room_booking.decide#system" in said
 
 
 def test_a_program_that_fails_is_told_in_one_line(shop: Shop) -> None:
@@ -163,6 +172,7 @@ def test_a_program_that_fails_is_told_in_one_line(shop: Shop) -> None:
         (["optimize", "--out", "no/prompts.json"], "the best prompts cannot be written to"),
         (["optimize", "--algorithm", "best"], "--algorithm is 'best'"),
         (["optimize", "nowhere:graph"], "there is no module nowhere"),
+        (["optimize", "--template", "x"], "--template x: write SLOT=TEXT"),
     ],
 )
 def test_wrong_input_is_one_line_before_anything_is_spent(
