@@ -61,6 +61,8 @@ class Progress(Callback):
             )
         )
         self.console.print(prompts_view(plan.initial))
+        for line in plan.lines():
+            self.console.print(Text(f"Plan: {line}."))
         self._budget = plan.budget.rollouts
 
     def on_rollout(self, rollout: Rollout, cached: bool) -> None:

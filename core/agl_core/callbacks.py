@@ -55,10 +55,15 @@ class Callback:
 
 
 class Logged(Callback):
-    """Passes messages on to the logger ``agl_adapters``: what a trainer without callbacks uses.
+    """Passes plan and messages on to the logger ``agl_adapters``: the default of a trainer.
 
     Python shows warnings of a logger that nobody has configured on standard error.
     """
+
+    def on_start(self, plan: Plan) -> None:
+        """Log what the run takes and can show, as information."""
+        for line in plan.lines():
+            _log.info("plan: %s", line)
 
     def on_message(self, message: str) -> None:
         """Log it as information."""

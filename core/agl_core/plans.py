@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from agl_core.budgets import Budget
+from agl_core.power import ASSUMED_SPREAD, smallest_gain
 from agl_core.prompts import Resources
 from agl_core.slot_policy import SlotChoice
+from agl_core.workloads import Workload
 
 __all__ = ["Plan"]
 
@@ -38,6 +41,44 @@ class Plan:
     """Whether the environment names the simulated model."""
     slots: Sequence[SlotChoice] = ()
     """Every prompt that was found, what becomes of it, and what its rewrites must keep to."""
+    repeats: int = 1
+    """How often a validation or test task is run for its score."""
+    judged: int = 0
+    """From how many tasks the verdict will be taken; 0 if there will be nothing to judge."""
+    test_rollouts: int = 0
+    """What is kept back for the test split: the best two candidates and the seed are run on it."""
+    workload: Workload | None = None
+    """What the whole run takes, test split included; None if the algorithm does not tell."""
+    calls_per_rollout: float | None = None
+    """Model calls of the agent per rollout, in the rollouts that found its prompts; None if there
+    were none."""
+
+    def lines(self) -> list[str]:
+        """Say what the run takes and what it can show, in lines of plain text."""
+        size = smallest_gain(self.judged, ASSUMED_SPREAD)
+        lines: list[str] = []
+        if self.workload is not None:
+            lines.append(self._work(self.workload))
+        if not math.isinf(size):
+            lines.append(
+                f"{self.judged} {'test' if self.test else 'validation'} tasks show a gain of about "
+                f"{size:.2f} or more (four times in five), if scores differ as 0/1 rewards around "
+                "0.5 do"
+            )
+        return lines
+
+    def _work(self, work: Workload) -> str:
+        text = f"about {work.rollouts:,} rollouts (at most {work.most_rollouts:,})"
+        if self.test_rollouts:
+            text += f", {self.test_rollouts:,} of them on the test split"
+        if work.most_calls:
+            text += f"; about {work.calls:,} optimizer calls (at most {work.most_calls:,})"
+        if self.calls_per_rollout is not None:
+            text += f"; a rollout takes about {self.calls_per_rollout:.3g} model calls"
+        cap = self.budget.rollouts
+        if cap is not None and cap < work.most_rollouts:
+            text += f"; the budget ends it at {cap:,} rollouts"
+        return text
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form that is kept in the store."""
@@ -53,4 +94,9 @@ class Plan:
             "budget": asdict(self.budget),
             "simulated": self.simulated,
             "slots": {choice.record.name: choice.to_json() for choice in self.slots},
+            "repeats": self.repeats,
+            "judged": self.judged,
+            "test_rollouts": self.test_rollouts,
+            "workload": None if self.workload is None else asdict(self.workload),
+            "calls_per_rollout": self.calls_per_rollout,
         }

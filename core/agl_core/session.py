@@ -16,6 +16,7 @@ from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset, Task, load_dataset
 from agl_core.errors import ConfigurationError, RolloutError
 from agl_core.models import ChatMessage, ModelClient
+from agl_core.outlooks import SeedOutlook
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.rewrites import InvalidRewriteError, check_constraint, check_placeholders
 from agl_core.rollouts import Evaluation, mean_score
@@ -57,6 +58,7 @@ class Session:
         seed: int,
         repeats: int = 1,
         constraints: Mapping[str, Constraint] | None = None,
+        seed_outlook: SeedOutlook | None = None,
     ) -> None:
         self.train = train
         self.val = val
@@ -74,6 +76,7 @@ class Session:
         self._validations = Validations(val)
         self._seed_id = fingerprint(initial)
         self._seed_check = SeedCheck(initial, len(val))
+        self._seed_outlook = seed_outlook
 
     @property
     def budget(self) -> Budget:
@@ -142,6 +145,8 @@ class Session:
             self._check_seed(evaluation)
         if str(repeat) == "0" and times >= self.repeats:
             self._validations.add(identity, chosen, evaluation.scores)
+            if identity == self._seed_id and self._seed_outlook is not None:
+                self._seed_outlook.see(self._validations.scores(identity) or ())
         target = self.budget.target
         score = self.validation_score(resolved)
         if target is not None and score is not None and score >= target:

@@ -34,6 +34,7 @@ from agl_core.event_loops import run_blocking
 from agl_core.executors import Executor, LocalExecutor
 from agl_core.exporting import provider_to_export_to
 from agl_core.models import ModelClient, OpenAIClient
+from agl_core.outlooks import SeedOutlook, plan_warnings
 from agl_core.plans import Plan
 from agl_core.prompts import PromptTemplate, coerce_resources
 from agl_core.result import TrainResult
@@ -46,6 +47,7 @@ from agl_core.simulation import is_simulated_environment
 from agl_core.slot_policy import MAX_UNMATCHED, SlotPolicy
 from agl_core.store import Journal, MemoryStore, Store
 from agl_core.tracing import Tracing
+from agl_core.workloads import RunSize, whole_workload
 
 if TYPE_CHECKING:
     import openai
@@ -275,7 +277,7 @@ class Trainer:
         val = load_dataset(train_dataset if val_dataset is None else val_dataset, "val")
         test = None if test_dataset is None else load_dataset(test_dataset, "test")
         if test is not None:
-            ledger.set_aside((1 + FINALISTS) * self._repeats * len(test))
+            ledger.set_aside(self._test_rollouts(test))
         name = run_name(self._run, resume)
         with self._store.hold(name):
             begin_or_resume(self._store, name, self._settings(agent, train, val, test), resume)
@@ -317,6 +319,9 @@ class Trainer:
     ) -> AsyncGenerator[Session]:
         async with self._opened_runner(ledger, name, agent) as (runner, client):
             start = await find_seed(agent, runner, val, self._initial, self._slots, self._callback)
+            split, last = ("validation", val) if test is None else ("test", test)
+            # The baseline proposes nothing that could be judged.
+            judged = 0 if isinstance(self._algorithm, Baseline) else len(last)
             session = Session(
                 train=train,
                 val=val,
@@ -329,7 +334,10 @@ class Trainer:
                 seed=self._seed,
                 repeats=self._repeats,
                 constraints=start.constraints,
+                seed_outlook=SeedOutlook(judged, split, self._callback),
             )
+            size = RunSize(len(train), len(val), len(start.prompts), self._repeats)
+            spent, test_rollouts = ledger.usage, self._test_rollouts(test)
             plan = Plan(
                 run=name,
                 agent=agent.name,
@@ -344,9 +352,16 @@ class Trainer:
                 store=self._store.location,
                 simulated=is_simulated_environment(),
                 slots=start.choices,
+                repeats=self._repeats,
+                judged=judged,
+                test_rollouts=test_rollouts,
+                workload=whole_workload(self._algorithm, size, test_rollouts),
+                calls_per_rollout=spent.model_calls / spent.rollouts if spent.rollouts else None,
             )
             self._store.plan_run(name, plan.to_json())
             self._callback.on_start(plan)
+            for warning in plan_warnings(plan):
+                self._callback.on_warning(warning)
             yield session
 
     @contextlib.asynccontextmanager
@@ -384,6 +399,10 @@ class Trainer:
                 max_unmatched=self._slots.max_unmatched,
             )
             yield runner, client
+
+    def _test_rollouts(self, test: Dataset | None) -> int:
+        """Return what the seed and the finalists take on the test split."""
+        return 0 if test is None else (1 + FINALISTS) * self._repeats * len(test)
 
     def _model_client(self) -> ModelClient | None:
         if not self._algorithm.models:

@@ -72,7 +72,7 @@ def reward(task: str, output: str) -> float:
 def run(progress: Progress, tasks: list[str] | None = None, **options: Any) -> agl.TrainResult:
     agent = agl.wrap(program, reward=reward)
     trainer = agl.Trainer(search, callbacks=[progress], **options)
-    tasks = tasks or ["a", "b", "c", "d"]
+    tasks = tasks or ["a", "b", "c", "d", "e", "f"]
     return trainer.fit(agent, tasks, tasks)
 
 
@@ -91,8 +91,11 @@ def test_off_a_terminal_there_is_a_plain_line_per_event() -> None:
     run(Progress(screen.console, "simulated"))
     assert screen.raw == screen.text
     assert screen.text.startswith("search on program with 8 runners\n")
-    assert "4 training, 4 validation tasks; 1 prompt to optimize:" in screen.text
+    assert "6 training, 6 validation tasks; 1 prompt to optimize:" in screen.text
     assert "│ Own." in screen.text
+    assert "\nPlan: 6 validation tasks show a gain of about 0.57 or more (four times in five)," in (
+        screen.text
+    )
     assert screen.lines() == [
         "the seed scores 0.500 on all validation tasks",
         screen.lines()[1],
@@ -125,7 +128,7 @@ def test_in_a_terminal_a_long_line_goes_on_below_itself() -> None:
 def test_in_a_terminal_a_line_moves_and_is_gone_in_the_end() -> None:
     screen = Screen(is_terminal=True)
     run(Progress(screen.console, "simulated"))
-    moving = r"simulated · \d+ s · best 1\.000, seed 0\.500 · 8 rollouts · 0 optimizer calls · "
+    moving = r"simulated · \d+ s · best 1\.000, seed 0\.500 · 12 rollouts · 0 optimizer calls · "
     assert re.search(moving, screen.text)
     assert all(len(line) <= 80 for line in re.split("[\r\n]", screen.text))
     assert HIDE in screen.raw

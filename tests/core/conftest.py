@@ -21,6 +21,7 @@ from agl_core.datasets import load_dataset
 from agl_core.discovery import find_seed
 from agl_core.executors import LocalExecutor
 from agl_core.models import Completion, ModelClient
+from agl_core.outlooks import SeedOutlook
 from agl_core.prompts import coerce_resources
 from agl_core.rollouts import ModelUsage
 from agl_core.runners import RolloutRunner
@@ -127,6 +128,7 @@ async def in_session(  # noqa: PLR0913 - all optional
     repeats: int = 1,
     callback: Callback | None = None,
     policy: SlotPolicy | None = None,
+    seed_outlook: SeedOutlook | None = None,
     **options: Any,
 ) -> AsyncGenerator[Any]:
     """Open a session; `session.test` holds what is below it."""
@@ -149,6 +151,7 @@ async def in_session(  # noqa: PLR0913 - all optional
             seed=seed,
             repeats=repeats,
             constraints=start.constraints,
+            seed_outlook=seed_outlook,
         )
         session.test = below
         yield session

@@ -697,6 +697,40 @@ class TestTwoOnOneRun:
             trainer.store.close()
 
 
+class TestPlan:
+    def test_tells_what_the_run_takes_and_can_show(self, engine: SimpleNamespace) -> None:
+        watcher = engine.Watcher()
+        trainer = Trainer(
+            APO("m", **SMALL),
+            initial_resources=SEED,
+            client=engine.ScriptedModel(),
+            callbacks=[watcher],
+            repeats=2,
+        )
+        result = trainer.fit(booking, TRAIN, VAL, test_dataset=TEST)
+        plan = watcher.plan
+        assert (plan.repeats, plan.test_rollouts, plan.judged) == (2, 3 * 2 * 29, 29)
+        assert plan.workload.rollouts == 58 + 2 * (16 + 58) + 174
+        assert result.usage.rollouts <= plan.workload.most_rollouts
+        assert plan.calls_per_rollout is None  # nothing was run to find the prompt
+        record = trainer.store.run(result.run)
+        assert record is not None
+        assert record.plan is not None
+        assert record.plan["workload"]["rollouts"] == 380
+
+    def test_is_warned_of_where_it_is_hopeless(self, engine: SimpleNamespace) -> None:
+        watcher = engine.Watcher()
+        Trainer(louder, initial_resources=SEED, callbacks=[watcher]).fit(
+            hearing, TRAIN, VAL, test_dataset=TEST[:5]
+        )
+        assert watcher.messages[0].startswith("with 5 test tasks no gain can be proved")
+        watcher.messages.clear()
+        Trainer(Baseline(), initial_resources=SEED, callbacks=[watcher]).fit(
+            hearing, TRAIN, VAL[:5]
+        )
+        assert watcher.messages == []  # there is nothing to prove
+
+
 class TestBudget:
     @pytest.mark.parametrize("rollouts", [1, 10, 29, 40, 57])
     def test_is_never_overshot_and_ends_with_the_best_so_far(self, rollouts: int) -> None:

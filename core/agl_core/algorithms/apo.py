@@ -7,7 +7,6 @@ After Pryzant et al., Automatic Prompt Optimization with "Gradient Descent" and 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, get_args
 
 from agl_core.algorithms.beam_search import BeamSearch
@@ -20,6 +19,7 @@ from agl_core.algorithms.racing_search import RacingSearch
 from agl_core.errors import ConfigurationError
 from agl_core.rewrites import MAX_PROMPT_CHARS
 from agl_core.session import Session
+from agl_core.workloads import RunSize, Workload
 
 __all__ = ["APO"]
 
@@ -93,7 +93,7 @@ class APO:
         branches = beam_width * branch_factor
         self._search: RacingSearch | BeamSearch = RacingSearch(
             editor=self._editor(),
-            evidence=partial(SharedBatch, size=gradient_batch_size * branches, critiques=branches),
+            evidence=SharedBatch(gradient_batch_size * branches, branches),
             race=Race(val_batch_size),
             rounds=beam_rounds,
             parents=parents,
@@ -137,6 +137,10 @@ class APO:
     def settings(self) -> Mapping[str, Any]:
         """Return the parameters."""
         return dict(self._settings)
+
+    def workload(self, size: RunSize) -> Workload:
+        """Return what a run takes; see `Planned`."""
+        return self._search.workload(size)
 
     async def run(self, session: Session) -> None:
         """Search; see `Algorithm`."""

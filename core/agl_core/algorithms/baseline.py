@@ -7,6 +7,7 @@ from typing import Any
 
 from agl_core.candidates import Candidate
 from agl_core.session import Session
+from agl_core.workloads import RunSize, Workload
 
 __all__ = ["Baseline"]
 
@@ -20,6 +21,11 @@ class Baseline:
     def settings(self) -> Mapping[str, Any]:
         """Return nothing: there are no parameters."""
         return {}
+
+    def workload(self, size: RunSize) -> Workload:
+        """Return what the validation of the seed takes."""
+        rollouts = size.val * size.repeats
+        return Workload(rollouts, rollouts)
 
     async def run(self, session: Session) -> None:
         """Evaluate the seed and report it."""

@@ -16,6 +16,7 @@ from agl_core.models import RefusedError
 from agl_core.rollouts import Evaluation
 from agl_core.session import Session
 from agl_core.statistics import paired_means
+from agl_core.workloads import RunSize, Workload
 
 __all__ = ["BeamSearch"]
 
@@ -48,6 +49,19 @@ class BeamSearch:
     """Rounds."""
     run_initial_validation: bool
     """Whether the seed is evaluated on all of the validation set."""
+
+    def workload(self, size: RunSize) -> Workload:
+        """Return what a run takes: nothing of it depends on what is found."""
+        branches = self.beam_width * self.branch_factor
+        rollouts = self.run_initial_validation * size.val * size.repeats
+        beam = 1
+        for _ in range(self.beam_rounds):
+            rollouts += branches * min(self.gradient_batch_size, size.train)
+            compared = (beam + branches) * min(self.val_batch_size, size.val)
+            rollouts += (compared + size.val) * size.repeats
+            beam = min(self.beam_width, beam + branches)
+        calls = self.beam_rounds * branches
+        return Workload(rollouts, rollouts, 2 * calls, calls * (1 + size.prompts))
 
     async def run(self, session: Session) -> None:
         """Search; see `Algorithm`."""

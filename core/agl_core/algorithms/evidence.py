@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from agl_core.algorithms.racing import PERFECT
@@ -13,7 +14,7 @@ from agl_core.datasets import Dataset, Task
 from agl_core.rollouts import Rollout
 from agl_core.session import Session
 
-__all__ = ["Evidence", "SharedBatch", "shuffled"]
+__all__ = ["Evidence", "EvidenceSource", "SharedBatch", "shuffled"]
 
 
 class Evidence(Protocol):
@@ -31,18 +32,45 @@ class Evidence(Protocol):
         ...
 
 
+class EvidenceSource(Protocol):
+    """A way to come by evidence. It holds no state of a search."""
+
+    @property
+    def critiques(self) -> int:
+        """Critiques per round, at most."""
+        ...
+
+    def rollouts(self, train: int) -> int:
+        """Return how many rollouts a round takes, of so many training tasks."""
+        ...
+
+    def open(self, session: Session, rng: random.Random) -> Evidence:
+        """Begin a search."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class SharedBatch:
     """One batch of training tasks a round, run once for all children of the parent.
 
     The rollouts that fell short are shared out among the critiques, the worst first.
-
-    Args:
-        session: The run.
-        rng: Source of randomness.
-        size: Tasks per batch; no task comes again before all have.
-        critiques: Critiques per round, at most.
     """
 
+    size: int
+    """Tasks per batch; no task comes again before all have."""
+    critiques: int
+    """Critiques per round, at most."""
+
+    def rollouts(self, train: int) -> int:
+        """Return the size of the batch; see `EvidenceSource`."""
+        return min(self.size, train)
+
+    def open(self, session: Session, rng: random.Random) -> Evidence:
+        """Begin a search; see `EvidenceSource`."""
+        return _Batches(session, rng, self.size, self.critiques)
+
+
+class _Batches:
     def __init__(self, session: Session, rng: random.Random, size: int, critiques: int) -> None:
         self.rollouts: list[Rollout] = []
         self._session = session

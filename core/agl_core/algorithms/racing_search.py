@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from agl_core.algorithms.concurrency import run_all
 from agl_core.algorithms.editor import Editor
-from agl_core.algorithms.evidence import Evidence, shuffled
+from agl_core.algorithms.evidence import EvidenceSource, shuffled
 from agl_core.algorithms.memory import CritiqueMemory
 from agl_core.algorithms.pool import ParentChoice, Pool
 from agl_core.algorithms.proposals import Proposals
@@ -17,6 +17,7 @@ from agl_core.algorithms.steps import AllCritiques, EachCritique, MergedCritique
 from agl_core.candidates import Candidate
 from agl_core.edits import Critique
 from agl_core.session import Session
+from agl_core.workloads import RunSize, Workload
 
 __all__ = ["RacingSearch"]
 
@@ -34,7 +35,7 @@ class RacingSearch:
     """
 
     editor: Editor
-    evidence: Callable[[Session, random.Random], Evidence]
+    evidence: EvidenceSource
     """Where critiques come from."""
     race: Race
     """How a child is compared with the best candidate."""
@@ -46,6 +47,23 @@ class RacingSearch:
     """How a round makes children of it."""
     memory: Callable[[], CritiqueMemory] = CritiqueMemory
     """What is kept of earlier critiques."""
+
+    def workload(self, size: RunSize) -> Workload:
+        """Return what a run takes.
+
+        Expected is that each round's first step is kept; at most every step is taken each time, and
+        every child is confirmed.
+        """
+        validation = size.val * size.repeats
+        batch, critiques = self.evidence.rollouts(size.train), self.evidence.critiques
+        children = sum(step.most_children(critiques) for step in self.steps)
+        runs = children * (1 + self.race.confirmations)
+        return Workload(
+            rollouts=validation + self.rounds * (batch + validation),
+            most_rollouts=validation + self.rounds * (batch + runs * validation),
+            calls=self.rounds * (critiques + size.prompts),
+            most_calls=self.rounds * (critiques + children * size.prompts),
+        )
 
     async def run(self, session: Session) -> None:
         """Search; see `Algorithm`."""
@@ -61,7 +79,7 @@ class _Run:
         self._session = session
         self._memory = search.memory()
         self._pool = Pool(session, shuffled(session.val, rng), rng)
-        self._evidence = search.evidence(session, rng)
+        self._evidence = search.evidence.open(session, rng)
         self._proposals = Proposals(session, search.editor, self._memory)
 
     async def search(self) -> None:

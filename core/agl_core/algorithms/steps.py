@@ -42,6 +42,10 @@ class Step(Protocol):
         """Make children and race them; return whether the round is over."""
         ...
 
+    def most_children(self, critiques: int) -> int:
+        """Return how many children it makes of so many critiques, at most."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class AllCritiques:
@@ -57,6 +61,10 @@ class AllCritiques:
             round.failed.extend(round.critiques)
             return True
         return False
+
+    def most_children(self, critiques: int) -> int:
+        """Return the number of children; see `Step`."""
+        return 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,10 @@ class EachCritique:
             (round.kept if better else round.failed).append(critique)
         return False
 
+    def most_children(self, critiques: int) -> int:
+        """Return the number of children; see `Step`."""
+        return critiques
+
 
 @dataclass(frozen=True, slots=True)
 class MergedCritiques:
@@ -89,3 +101,7 @@ class MergedCritiques:
             if merged is not None:
                 await round.race(merged)
         return False
+
+    def most_children(self, critiques: int) -> int:
+        """Return the number of children; see `Step`."""
+        return int(critiques > 1)

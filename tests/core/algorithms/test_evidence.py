@@ -4,7 +4,7 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
-from agl_core.algorithms.evidence import SharedBatch
+from agl_core.algorithms.evidence import Evidence, SharedBatch
 from agl_core.candidates import Candidate
 from agl_core.prompts import PromptTemplate
 
@@ -13,8 +13,8 @@ def agent(task: int, prompt_template: PromptTemplate) -> float:
     return task / 10 if prompt_template.format() else 0.0
 
 
-def opened(session: Any, size: int, critiques: int) -> SharedBatch:
-    return SharedBatch(session, random.Random(0), size, critiques)
+def opened(session: Any, size: int, critiques: int) -> Evidence:
+    return SharedBatch(size, critiques).open(session, random.Random(0))
 
 
 async def test_what_fell_short_is_shared_out_worst_first(engine: SimpleNamespace) -> None:
