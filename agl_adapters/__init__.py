@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from agl_adapters.agents import rollout as rollout
     from agl_adapters.agents import wrap as wrap
     from agl_adapters.exports import export as export
+    from agl_adapters.process_executor import ProcessExecutor as ProcessExecutor
     from agl_adapters.production import PromptsInUse as PromptsInUse
     from agl_adapters.production import use_prompts as use_prompts
     from agl_adapters.prompt_files import load_prompts as load_prompts
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "agl_adapters.agents": ("rollout", "wrap"),
     "agl_adapters.exports": ("export",),
+    "agl_adapters.process_executor": ("ProcessExecutor",),
     "agl_adapters.production": ("PromptsInUse", "use_prompts"),
     "agl_adapters.prompt_files": ("load_prompts", "save_prompts"),
     "agl_core.agents": ("RolloutContext", "apart", "emit_reward"),

@@ -39,6 +39,11 @@ class SpanAllowance:
         self._count = 0
         self._room = _ROLLOUT
 
+    @property
+    def full(self) -> bool:
+        """Whether there are as many spans as there may be."""
+        return self._count >= _SPANS
+
     def fit(self, span: Span) -> Span | None:
         """Return the span, as far as it fits; None if there are too many."""
         self._count += 1

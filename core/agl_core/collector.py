@@ -7,19 +7,27 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import (
+    Event,
+    ReadableSpan,
+    Span,
+    SpanLimits,
+    SpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from agl_core.genai import APART, SLOT
 from agl_core.recording import Recording
+from agl_core.spans import Span as FinishedSpan
 
 __all__ = [
     "RECORDING_KEY",
@@ -27,6 +35,7 @@ __all__ = [
     "Recordings",
     "Relay",
     "detach",
+    "export",
     "rollout_provider",
     "user_provider",
 ]
@@ -85,7 +94,7 @@ class Relay(SpanProcessor):
         recording = otel_context.get_value(RECORDING_KEY, parent_context)
         if isinstance(recording, Recording):
             recording.span = span
-            recording.forward = self._user is not None and self._sampled(self._user, span)
+            recording.forward = self._user is not None and sampled(self._user, span, span.name)
             self._recordings[span.get_span_context().trace_id] = recording
         self._collector.on_start(span, parent_context)
         self._forward("on_start", span, parent_context)
@@ -107,23 +116,24 @@ class Relay(SpanProcessor):
         except Exception:  # noqa: BLE001 - whatever a processor raises, the rollout goes on
             _log.warning("a span processor of the tracer provider failed", exc_info=True)
 
-    def _sampled(self, user: TracerProvider, root: Span) -> bool:
-        """Ask the user's sampler as it will be asked for the user's own spans in this rollout.
 
-        Those have a sampled parent, the root. So a rollout's tree arrives whole or not at all, also
-        where the user's own spans are part of it.
-        """
-        try:
-            result = user.sampler.should_sample(
-                trace.set_span_in_context(root),
-                root.get_span_context().trace_id,
-                root.name,
-                root.kind,
-            )
-        except Exception:  # noqa: BLE001 - whatever a sampler raises, the rollout goes on
-            _log.warning("the sampler of the tracer provider failed", exc_info=True)
-            return False
-        return result.decision.is_sampled()
+def sampled(user: TracerProvider, root: trace.Span, name: str) -> bool:
+    """Ask the user's sampler as it will be asked for the user's own spans in this rollout.
+
+    Those have a sampled parent, the root. So a rollout's tree arrives whole or not at all, also
+    where the user's own spans are part of it.
+    """
+    try:
+        result = user.sampler.should_sample(
+            trace.set_span_in_context(root),
+            root.get_span_context().trace_id,
+            name,
+            trace.SpanKind.INTERNAL,
+        )
+    except Exception:  # noqa: BLE001 - whatever a sampler raises, the rollout goes on
+        _log.warning("the sampler of the tracer provider failed", exc_info=True)
+        return False
+    return result.decision.is_sampled()
 
 
 class _SystemIds(IdGenerator):
@@ -179,6 +189,24 @@ def user_provider() -> TracerProvider | None:
     return provider if isinstance(provider, TracerProvider) else None
 
 
+def export(spans: Sequence[FinishedSpan], user: TracerProvider) -> None:
+    """Give the user's processors the spans of a rollout that ran elsewhere, if its sampler agrees.
+
+    They are told of their end only: the spans are finished.
+    """
+    if not spans:
+        return
+    root = trace.NonRecordingSpan(_context(spans[0].trace_id, spans[0].span_id))
+    if not sampled(user, root, spans[0].name):
+        return
+    processor = _active_processor(user)
+    for span in sorted(spans, key=lambda span: (span.parent_id is None, span.end_ns)):
+        try:
+            processor.on_end(_readable(span, user.resource))
+        except Exception:  # noqa: BLE001 - whatever a processor raises, the rollout goes on
+            _log.warning("a span processor of the tracer provider failed", exc_info=True)
+
+
 def detach(user: TracerProvider, collector: Collector) -> None:
     """Take the collector out of the user's provider.
 
@@ -190,6 +218,28 @@ def detach(user: TracerProvider, collector: Collector) -> None:
     if isinstance(processors, tuple):
         with active._lock:
             active._span_processors = tuple(p for p in processors if p is not collector)
+
+
+def _context(trace_id: str, span_id: str) -> trace.SpanContext:
+    flags = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+    return trace.SpanContext(
+        int(trace_id, 16), int(span_id, 16), is_remote=False, trace_flags=flags
+    )
+
+
+def _readable(span: FinishedSpan, resource: Resource) -> ReadableSpan:
+    return ReadableSpan(
+        span.name,
+        _context(span.trace_id, span.span_id),
+        None if span.parent_id is None else _context(span.trace_id, span.parent_id),
+        resource,
+        dict(span.attributes),
+        [Event(e.name, dict(e.attributes), e.time_ns) for e in span.events],
+        kind=trace.SpanKind[span.kind.upper()],
+        status=trace.Status(trace.StatusCode[span.status.upper()], span.status_message or None),
+        start_time=span.start_ns,
+        end_time=span.end_ns,
+    )
 
 
 def _active_processor(provider: TracerProvider | None) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-__all__ = ["run_blocking"]
+__all__ = ["run_blocking", "run_to_end"]
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def run_blocking(
         try:
             asyncio.set_event_loop(loop)
             task.append(loop.create_task(coroutine))
-            result.set_result(_run_to_end(loop, task[0]))
+            result.set_result(run_to_end(loop, task[0]))
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller's thread
             result.set_exception(error)
         finally:
@@ -95,7 +95,8 @@ def _run_thread(
             interrupt(interruptions)
 
 
-def _run_to_end(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
+def run_to_end(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
+    """Run a loop until a task of it has ended, whatever else on it tries to end the program."""
     # asyncio stops the loop if any task raises SystemExit. Where that is a task that an agent made,
     # whoever awaits it is told, and everybody else goes on.
     while not task.done():

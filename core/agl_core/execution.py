@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agl_core.recording import Recording
     from agl_core.tracing import Tracing
 
-__all__ = ["Attempt", "RolloutRequest", "RunningAttempt"]
+__all__ = ["Attempt", "RolloutRequest", "RunningAttempt", "usage_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +212,8 @@ class RunningAttempt:
             attempt.status, attempt.retry_after = "unavailable", retry_after(error)
 
     def _read_records(self, attempt: Attempt) -> None:
-        attempt.spans = () if self._recording is None else self._recording.spans
-        attempt.usage = _usage(attempt.spans)
+        attempt.spans = () if self._recording is None else self._recording.snapshot()
+        attempt.usage = usage_of(attempt.spans)
         attempt.slots = dict(self._context.slots)
         attempt.reads = frozenset(self._context.reads)
         attempt.unmatched = dict(self._context.unmatched)
@@ -236,7 +236,8 @@ def _retrieve(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _usage(spans: tuple[Span, ...]) -> ModelUsage:
+def usage_of(spans: tuple[Span, ...]) -> ModelUsage:
+    """Add up the model calls among the spans of one rollout."""
     total = ModelUsage()
     for span in model_calls(spans):
         tokens = usage(span)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from agl_core.allowance import DROPPED, SpanAllowance
 from agl_core.spans import Span
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from opentelemetry import trace
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
-__all__ = ["UNFINISHED", "Recording"]
+__all__ = ["UNFINISHED", "Recording", "SpanListener", "settled"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,6 +26,18 @@ UNFINISHED = "agl.unfinished"
 _Key = tuple[int, int | None]
 
 
+class SpanListener(Protocol):
+    """Is told of the spans of rollouts as they come, from any thread. Must not raise."""
+
+    def started(self, span: Span) -> None:
+        """A span was started."""
+        ...
+
+    def ended(self, span: Span) -> None:
+        """A span has ended, cut to what is kept of it."""
+        ...
+
+
 class Recording:
     """The spans of one rollout. Spans may start and end in any thread.
 
@@ -35,12 +47,14 @@ class Recording:
         span: The root span.
         source: Returns the provider that makes the spans of this rollout.
         capture_content: Whether they may hold prompts and answers.
+        listener: Who is told of them.
     """
 
     __slots__ = (
         "_allowance",
         "_closed",
         "_ended",
+        "_listener",
         "_open",
         "capture_content",
         "forward",
@@ -54,7 +68,11 @@ class Recording:
     """Whether the spans also go to the processors of the user's own provider."""
 
     def __init__(
-        self, span: trace.Span, source: Callable[[], TracerProvider], capture_content: bool
+        self,
+        span: trace.Span,
+        source: Callable[[], TracerProvider],
+        capture_content: bool,
+        listener: SpanListener | None = None,
     ) -> None:
         self.span = span
         self.source = source
@@ -63,6 +81,7 @@ class Recording:
         self._open: dict[_Key, ReadableSpan] = {}
         self._ended: dict[_Key, Span | None] = {}
         self._allowance = SpanAllowance()
+        self._listener = listener
         self._closed: tuple[Span, ...] | None = None
 
     @property
@@ -82,6 +101,10 @@ class Recording:
     def started(self, span: ReadableSpan) -> None:
         """Take note of a span of this rollout."""
         self._open[_key(span)] = span
+        if self._listener is not None and not self._allowance.full:
+            copy = _copied(span)
+            if copy is not None:
+                self._listener.started(copy)
 
     def ended(self, span: ReadableSpan) -> None:
         """Keep a span of this rollout. The same span may be handed in twice."""
@@ -89,24 +112,21 @@ class Recording:
         self._open.pop(key, None)
         if key not in self._ended:
             # Copied at once: an agent that never ends must not pile up what is cut anyway.
-            self._ended[key] = self._fitted(span)
+            kept = self._ended[key] = self._fitted(span)
+            if self._listener is not None and kept is not None:
+                self._listener.ended(kept)
+
+    def snapshot(self) -> tuple[Span, ...]:
+        """Return the spans as if the rollout ended now, if it has not."""
+        if self._closed is not None:
+            return self._closed
+        opened = map(_copied, list(self._open.values()))
+        return settled(self._so_far(), [span for span in opened if span is not None])
 
     def close(self) -> None:
         """Settle the spans and let go of everything of OpenTelemetry's."""
-        spans = self._so_far()
-        end = max((span.end_ns for span in spans), default=0)
-        unfinished = [
-            replace(
-                span,
-                end_ns=max(end, span.start_ns),
-                attributes={**span.attributes, UNFINISHED: True},
-                status_message=span.status_message or "not finished when the rollout ended",
-            )
-            for span in map(self._fitted, list(self._open.values()))
-            if span is not None
-        ]
-        if unfinished:
-            spans = _sorted([*spans, *unfinished])
+        opened = map(self._fitted, list(self._open.values()))
+        spans = settled(self._so_far(), [span for span in opened if span is not None])
         if spans and self._allowance.dropped:
             root, *rest = spans
             said = {**root.attributes, DROPPED: self._allowance.dropped}
@@ -121,6 +141,26 @@ class Recording:
     def _fitted(self, span: ReadableSpan) -> Span | None:
         copy = _copied(span)
         return None if copy is None else self._allowance.fit(copy)
+
+
+def settled(ended: Sequence[Span], unfinished: Sequence[Span]) -> tuple[Span, ...]:
+    """Return the spans of a rollout, the root first, then by start time.
+
+    Args:
+        ended: Those that have ended.
+        unfinished: Those that have not: they are marked, and end when the others have.
+    """
+    end = max((span.end_ns for span in ended), default=0)
+    marked = [
+        replace(
+            span,
+            end_ns=max(end, span.start_ns),
+            attributes={**span.attributes, UNFINISHED: True},
+            status_message=span.status_message or "not finished when the rollout ended",
+        )
+        for span in unfinished
+    ]
+    return _sorted([*ended, *marked])
 
 
 def _copied(span: ReadableSpan) -> Span | None:

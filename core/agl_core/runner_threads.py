@@ -10,25 +10,24 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from agl_core.execution import Attempt
+from typing import Any, Generic, TypeVar
 
 __all__ = ["Job", "RunnerThreads", "stack_of"]
 
+T = TypeVar("T")
 
-class Job:
+
+class Job(Generic[T]):
     """A function on its way through a thread; `future` completes on the event loop."""
 
-    def __init__(self, function: Callable[[], Attempt]) -> None:
+    def __init__(self, function: Callable[[], T]) -> None:
         self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Attempt] = self.loop.create_future()
+        self.future: asyncio.Future[T] = self.loop.create_future()
         self.abandoned = False
         self._context = contextvars.copy_context()
         self._function = function
         self._thread: int | None = None
-        self._result: Attempt | None = None
+        self._result: list[T] = []
         self._error: BaseException | None = None
 
     def work(self) -> None:
@@ -37,7 +36,7 @@ class Job:
         if self.abandoned:
             return
         try:
-            self._result = self._context.run(self._function)
+            self._result.append(self._context.run(self._function))
         except BaseException as error:  # noqa: BLE001 - it belongs to the one who waits
             self._error = error
 
@@ -57,8 +56,8 @@ class Job:
             return
         if self._error is not None:
             self.future.set_exception(self._error)
-        elif self._result is not None:
-            self.future.set_result(self._result)
+        else:
+            self.future.set_result(self._result[0])
 
 
 class RunnerThreads:
@@ -69,13 +68,13 @@ class RunnerThreads:
     """
 
     def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
         self._idle = 0
         self._count = 0
         self._closed = False
         self._lock = threading.Lock()
 
-    def start(self, function: Callable[[], Attempt]) -> Job:
+    def start(self, function: Callable[[], T]) -> Job[T]:
         """Run a function in a thread that is free, or in a new one, in a copy of this context."""
         job = Job(function)
         with self._lock:

@@ -8,18 +8,19 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from agl_core.genai import APART, SLOT
-from agl_core.recording import Recording
+from agl_core.recording import Recording, SpanListener
 
 if TYPE_CHECKING:
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
 
     from agl_core.collector import Collector
+    from agl_core.spans import Span
 
 __all__ = ["Recording", "Tracing", "apart_spans", "in_slot"]
 
@@ -52,15 +53,20 @@ class Tracing:
         provider: The user's provider. If None, the global one, if it is one of the SDK.
         capture_content: Whether integrations may put prompts, answers, tool arguments and tool
             results into the spans of its rollouts. Without them a critique has nothing to look at.
+        listener: Who is told of the spans of its rollouts as they come.
     """
 
     def __init__(
-        self, provider: TracerProvider | None = None, capture_content: bool = True
+        self,
+        provider: TracerProvider | None = None,
+        capture_content: bool = True,
+        listener: SpanListener | None = None,
     ) -> None:
         from agl_core.gates import GatedProvider
 
         self._capture_content = capture_content
         self._given = provider
+        self._listener = listener
         self._recordings = _recordings
         self._lock = threading.Lock()
         self._own: TracerProvider | None = None
@@ -116,6 +122,14 @@ class Tracing:
             otel_context.detach(token)
             self._close(recording)
 
+    def export(self, spans: Sequence[Span]) -> None:
+        """Send the spans of a rollout that ran in another process where the user sends spans to."""
+        from agl_core.collector import export, user_provider
+
+        user = self._given or user_provider()
+        if user is not None:
+            export(spans, user)
+
     def shutdown(self) -> None:
         """Leave the user's provider as it was found. A later rollout starts tracing again."""
         with self._lock:
@@ -153,7 +167,9 @@ class Tracing:
         from opentelemetry import context as otel_context
         from opentelemetry import trace
 
-        recording = Recording(trace.INVALID_SPAN, self._start, self._capture_content)
+        recording = Recording(
+            trace.INVALID_SPAN, self._start, self._capture_content, self._listener
+        )
         try:
             from agl_core.collector import RECORDING_KEY
 

@@ -392,6 +392,13 @@ class TestTimeout:
         assert "left behind in:\nagent, line 1" in given_up.error
         assert given_up.reads == {"prompt_template"}
         assert (given_up.usage.model_calls, given_up.usage.input_tokens) == (1, 7)
+        root, call = given_up.spans
+        assert (root.name, root.parent_id, root.attributes["agl.unfinished"]) == (
+            "invoke_agent agent",
+            None,
+            True,
+        )
+        assert (call.name, call.parent_id) == ("chat", root.span_id)
 
 
 class Answering(FunctionAgent):

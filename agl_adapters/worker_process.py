@@ -1,0 +1,179 @@
+"""What runs in a worker process: one agent, one attempt at a time, told over a pipe."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any, Literal, cast
+
+from agl_adapters.agent_sources import AgentSource
+from agl_core import errors
+from agl_core.agents import Agent
+from agl_core.errors import AglError
+from agl_core.event_loops import run_to_end
+from agl_core.execution import Attempt, RolloutRequest
+from agl_core.executors import LocalExecutor
+from agl_core.spans import Span
+from agl_core.tracing import Tracing
+
+__all__ = ["HOLD_UP", "Message", "WorkerSetup", "serve"]
+
+HOLD_UP = 2.0
+"""Seconds past its time limit after which an attempt that holds up the whole process ends it."""
+
+Message = tuple[Literal["failed", "ready", "started", "ended", "done"], Any]
+"""What a worker tells: why it cannot start; that it can, as `Ready`; of each span, twice; the
+`Attempt`."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSetup:
+    """What a worker is told when it starts."""
+
+    source: AgentSource
+    capture_content: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a worker says of itself when it has the agent."""
+
+    agent: str
+    """The agent's name."""
+    exports: bool
+    """Whether its spans go to a tracer provider that the program has set up in the worker."""
+
+
+def serve(setup: WorkerSetup, pipe: Connection, lifeline: Connection, stacks: Connection) -> None:
+    """Run attempts until the other side has no more, or is gone.
+
+    Args:
+        setup: What to run.
+        pipe: Brings requests, takes messages.
+        lifeline: Nothing ever comes through it; that it breaks says that the parent is gone.
+        stacks: Takes the stacks of an attempt that holds up the process.
+    """
+    # Ctrl-C in a terminal reaches every process; what is to be done about it, the parent decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    _end_with_parent(lifeline)
+    parent = _Parent(pipe)
+    try:
+        agent = setup.source.load()
+        tracing = Tracing(capture_content=setup.capture_content, listener=parent)
+        with agent.instrumented(tracing):
+            parent.tell("ready", Ready(agent.name, _own_provider() is not None))
+            _run_all(agent, tracing, parent, stacks)
+        tracing.shutdown()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the parent is told
+        parent.tell("failed", _reason(error))
+    provider = _own_provider()
+    if provider is not None:
+        with contextlib.suppress(Exception):
+            provider.force_flush(2_000)
+
+
+class _Parent:
+    """The other side of the pipe. Spans are told as they come: of a crash, nothing else is left."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._lock = threading.Lock()
+
+    def tell(self, kind: str, content: Any) -> None:
+        with self._lock, contextlib.suppress(OSError):
+            self._pipe.send((kind, content))
+
+    def started(self, span: Span) -> None:
+        self.tell("started", span)
+
+    def ended(self, span: Span) -> None:
+        self.tell("ended", span)
+
+    def next_request(self) -> RolloutRequest | None:
+        try:
+            return self._pipe.recv()
+        except (EOFError, OSError):
+            return None
+
+
+def _run_all(agent: Agent, tracing: Tracing, parent: _Parent, stacks: Connection) -> None:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    executor = LocalExecutor()
+
+    async def run(request: RolloutRequest) -> Attempt:
+        return await executor.run(request)
+
+    async def open_executor() -> None:
+        executor.open(agent, tracing, 1)
+
+    run_to_end(loop, loop.create_task(open_executor()))
+    while (request := parent.next_request()) is not None:
+        with _not_held_up(request.timeout, stacks):
+            attempt = run_to_end(loop, loop.create_task(run(request)))
+        if attempt.fatal is not None:
+            attempt.fatal = _known(attempt.fatal)
+        parent.tell("done", attempt)
+
+
+@contextmanager
+def _not_held_up(timeout: float | None, stacks: Connection) -> Generator[None]:
+    """End the process, and say where it hangs, if the block takes too long.
+
+    By a timer that needs no interpreter: the agent may be in C code that never lets go of it, or
+    block the event loop, so that the executor cannot enforce the limit.
+    """
+    if timeout is None or os.name != "posix":
+        yield
+        return
+    faulthandler.dump_traceback_later(timeout + HOLD_UP, exit=True, file=stacks.fileno())
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _end_with_parent(lifeline: Connection) -> None:
+    def watch_lifeline() -> None:
+        with contextlib.suppress(OSError):
+            wait([lifeline])
+        os._exit(1)
+
+    threading.Thread(target=watch_lifeline, name="agl-lifeline", daemon=True).start()
+    # Also where the agent is in C code that never lets that thread run: by default the signal ends
+    # the process. (It is not sent while a thread is blocked in reading, so that one only waits.)
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import fcntl
+
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
+
+
+def _known(error: AglError) -> AglError:
+    """Return the error as one of ours: the parent need not have the program's own kinds."""
+    kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+    return kind(str(error))
+
+
+def _own_provider() -> Any:
+    from agl_core.collector import user_provider
+
+    return user_provider()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, AglError):
+        return str(error)
+    return "".join(traceback.format_exception(cast("Exception", error)))
