@@ -93,7 +93,7 @@ class TestMLflow:
         monkeypatch.chdir(tmp_path)
 
     def test_a_run_arrives_with_its_scores_prompts_and_verdict(self, uri: str) -> None:
-        import mlflow
+        import mlflow  # pyright: ignore[reportMissingImports]
 
         from agl_adapters.trackers.mlflow import MLflowTracker, pull_prompts
 
@@ -114,7 +114,7 @@ class TestMLflow:
         assert prompts["prompt"].format(name="Ann") == "Be kind, Ann."
 
     def test_a_run_that_fails_is_marked_so(self, uri: str) -> None:
-        import mlflow
+        import mlflow  # pyright: ignore[reportMissingImports]
 
         from agl_adapters.trackers.mlflow import MLflowTracker
 
