@@ -47,7 +47,7 @@ def _figure(scenario: str, xlabel: str) -> tuple[Any, Any]:
     matplotlib.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(figsize=(7.5, 4.5))
+    figure, axes = pyplot.subplots(figsize=(9.0, 4.5))
     axes.set_title(f"SIMULATED model, scenario {scenario}", fontsize=10)
     axes.set_xlabel(xlabel)
     axes.set_ylabel("true score, on fresh tasks")
@@ -58,7 +58,7 @@ def _figure(scenario: str, xlabel: str) -> tuple[Any, Any]:
 def _save(figure: Any, axes: Any, path: Path) -> None:
     from matplotlib import pyplot
 
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

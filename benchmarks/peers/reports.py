@@ -24,6 +24,12 @@ NAMES = {
 }
 """The systems, in the order in which they are shown."""
 
+HEAD = """\
+# Searches beside their peers
+
+Written by `benchmarks/bench_peers.py`; [the page on benchmarks](../benchmarks.md) tells how.
+"""
+
 CAP = 229
 
 Cell = Callable[[Sequence[SearchRun]], str]
@@ -60,7 +66,7 @@ def write_report(runs: Sequence[SearchRun], folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     scenarios = sorted({run.scenario for run in runs}, key="room_booking parcels tickets".find)
     text = "\n".join(_section(name, [r for r in runs if r.scenario == name]) for name in scenarios)
-    (folder / "peers.md").write_text(text, encoding="utf-8")
+    (folder / "peers.md").write_text(f"{HEAD}\n{text}", encoding="utf-8")
     numbers = json.dumps([asdict(run) for run in runs], indent=1)
     (folder / "peers.json").write_text(f"{numbers}\n", encoding="utf-8")
     for name in scenarios:
@@ -74,7 +80,7 @@ def _section(scenario: str, runs: Sequence[SearchRun]) -> str:
     groups = _by_system(runs)
     rows = [[name, *(cell(group) for cell in COLUMNS.values())] for name, group in groups.items()]
     lines = [
-        f"### {scenario} (SIMULATED)\n",
+        f"## {scenario} (SIMULATED)\n",
         *_table(["system", *COLUMNS], rows),
         "",
         *_facts(groups),
@@ -95,6 +101,8 @@ def _facts(groups: dict[str, list[SearchRun]]) -> Iterable[str]:
     )
     yield ""
     for name, group in groups.items():
+        if group is published:
+            continue
         reached = [rollouts_to_reach(run, target) for run in group]
         # A seed that does not reach it counts as worse than all that do.
         middle = median(float("inf") if n is None else n for n in reached)
