@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from agl_adapters.agents import rollout as rollout
     from agl_adapters.agents import wrap as wrap
+    from agl_adapters.discovery import Discovery as Discovery
+    from agl_adapters.discovery import adiscover as adiscover
+    from agl_adapters.discovery import discover as discover
     from agl_adapters.exports import export as export
     from agl_adapters.process_executor import ProcessExecutor as ProcessExecutor
     from agl_adapters.production import PromptsInUse as PromptsInUse
@@ -65,6 +68,7 @@ _HOMES = {
     "agl_adapters.agents": ("rollout", "wrap"),
     "agl_adapters.exports": ("export",),
     "agl_adapters.process_executor": ("ProcessExecutor",),
+    "agl_adapters.discovery": ("Discovery", "adiscover", "discover"),
     "agl_adapters.production": ("PromptsInUse", "use_prompts"),
     "agl_adapters.prompt_files": ("load_prompts", "save_prompts"),
     "agl_core.agents": ("RolloutContext", "apart", "emit_reward"),

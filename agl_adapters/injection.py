@@ -98,7 +98,7 @@ def inject(
         template: What the program rendered it from, if the hook knows: it is then the prompt that
             is optimized, and its placeholders are kept.
         values: The values that the program rendered the template with.
-        role: The role of the message.
+        role: The role of the message; a slot that is named for user messages tells by itself.
         place: The code of the user's that makes the text, ``file:line``, if the hook knows. By
             default the code that makes the call, if that can be seen from here.
     """

@@ -10,6 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from agl_adapters.slot_views import choices_view
 from agl_adapters.terminal import prompts_view, standard_console
 from agl_core.callbacks import Callback
 from agl_core.candidates import Candidate
@@ -61,6 +62,9 @@ class Progress(Callback):
             )
         )
         self.console.print(prompts_view(plan.initial))
+        chosen = choices_view(plan.slots)
+        if chosen is not None:
+            self.console.print(chosen)
         for line in plan.lines():
             self.console.print(Text(f"Plan: {line}."))
         self._budget = plan.budget.rollouts

@@ -24,6 +24,7 @@ __all__ = [
     "rounds_view",
     "spent_text",
     "standard_console",
+    "text_panel",
     "verdict_view",
 ]
 
@@ -41,7 +42,7 @@ def standard_console() -> Console:
 
 def prompts_view(prompts: Mapping[str, PromptTemplate], lines: int = 12) -> RenderableType:
     """Show prompts in panels, one for each, of long ones the first lines."""
-    return Group(*(_panel(name, _head(prompt.raw, lines)) for name, prompt in prompts.items()))
+    return Group(*(text_panel(name, _head(prompt.raw, lines)) for name, prompt in prompts.items()))
 
 
 def changes_view(before: Resources, after: Resources) -> RenderableType:
@@ -59,7 +60,7 @@ def changes_view(before: Resources, after: Resources) -> RenderableType:
         for mark, line in rows:
             style = {"+": "green", "-": "red"}.get(mark, "dim")
             grid.add_row(Text(mark, style=style), Text(printable(line), style=style))
-        panels.append(_panel(name, grid))
+        panels.append(text_panel(name, grid))
     if unchanged:
         panels.append(Text(printable(f"unchanged: {', '.join(unchanged)}"), style="dim"))
     return Group(*panels)
@@ -140,7 +141,8 @@ def _comparison_text(comparison: Comparison) -> Text:
     )
 
 
-def _panel(name: str, content: RenderableType) -> Panel:
+def text_panel(name: str, content: RenderableType) -> Panel:
+    """Show something in a panel with a name."""
     title = Text(printable(name), style="bold")
     return Panel(content, title=title, title_align="left", box=ROUNDED, border_style="dim")
 

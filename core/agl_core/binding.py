@@ -104,10 +104,11 @@ class Binding:
             original: The program's text.
             rendered: What the program rendered it from, if the hook knows; else what was seen while
                 it was rendered, if anything. The template is the slot's own.
-            role: The role of the message.
+            role: The role of the message; a slot that is named for user messages tells by itself.
             place: The user's code that sends it, for a program that is observed.
         """
         rendered = rendered or self.renderings.of(original)
+        role = "user" if is_user_message(slot) else role
         if self.sightings is not None:
             self.sightings.note(slot, original, rendered, role, place)
         if is_user_message(slot) and not self.knows(slot):

@@ -24,9 +24,11 @@ from agl_core.recovery import (
 from agl_core.rollouts import Rollout
 from agl_core.runners import RolloutRunner
 from agl_core.seed_checks import raise_if_all_fail
-from agl_core.slot_costs import slot_tokens
+from agl_core.simulation import is_simulated_environment
+from agl_core.slot_costs import SlotCost, slot_costs
 from agl_core.slot_policy import SlotChoice, SlotPolicy
 from agl_core.slots import SlotRecord, is_user_message
+from agl_core.text import cut
 
 __all__ = ["SAMPLES", "Seed", "Survey", "find_seed", "survey"]
 
@@ -36,6 +38,7 @@ MORE_SAMPLES = 8
 """How many, if a prompt's text changes from task to task and its template is to be recovered."""
 
 _SHOWN_SAMPLES = 3
+_SHOWN = 300
 _USER = "is sent as a user message: name it in optimize= to have it optimized"
 
 
@@ -49,8 +52,10 @@ class Survey:
     """The slots, by name, in the order of their first use."""
     rollouts: Sequence[Rollout]
     """The rollouts that it was found from."""
-    warnings: Sequence[str] = ()
+    warnings: Sequence[str]
     """What is not as it was declared."""
+    simulated: bool
+    """Whether the environment names the simulated model."""
     usage: Usage | None = None
     """What they have cost."""
 
@@ -154,17 +159,15 @@ async def survey(
         RolloutError: If the program fails each time, or sends no prompt.
     """
     rollouts = await _first_rollouts(agent, runner, tasks, given)
-    if any(
-        _is_open(slot, policy) and (not is_user_message(slot.name) or digs(slot.name))
-        for slot in seen_slots(rollouts).values()
-    ):
+    foreign = _foreign(rollouts)
+    if any(_is_open(slot, policy, digs, foreign) for slot in seen_slots(rollouts).values()):
         rollouts = await runner.run_all(given, tasks[:MORE_SAMPLES])
     seen = seen_slots(rollouts)
     _check_names("initial_resources", given, seen)
     _check_names("templates", policy.templates, seen)
-    foreign = [Foreign(rollout, _sent(rollout)) for rollout in rollouts]
+    foreign = _foreign(rollouts)
     tasks_seen = len({rollout.task_key for rollout in rollouts})
-    texts = {name: slot.distinct for name, slot in seen.items()}
+    costs = slot_costs(seen, rollouts)
     records: dict[str, SlotRecord] = {}
     warnings: list[str] = []
     for name, slot in seen.items():
@@ -174,12 +177,12 @@ async def survey(
                 warnings.append(
                     f"the template declared for {name} matches "
                     f"{len(slot.distinct) - len(others)} of {len(slot.distinct)} texts; "
-                    f"not, for instance: {others[0][:300]!r}"
+                    f"not, for instance: {cut(others[0], _SHOWN)!r}"
                 )
         else:
             recovered = recover(slot, foreign, tasks_seen, policy.max_unmatched)
         if recovered is not None:
-            records[name] = _record(slot, recovered, texts, rollouts)
+            records[name] = _record(slot, recovered, costs[name], len(rollouts))
     if not records:
         raise_if_all_fail(rollouts)
         raise RolloutError(
@@ -187,7 +190,7 @@ async def survey(
             "sends none, or it calls models in a way that no integration hooks into. A function "
             "that takes its prompt as an argument can be optimized with @agl.rollout"
         )
-    return Survey(agent.name, records, rollouts, warnings)
+    return Survey(agent.name, records, rollouts, warnings, is_simulated_environment())
 
 
 async def _first_rollouts(
@@ -207,13 +210,24 @@ async def _first_rollouts(
     return rollouts
 
 
-def _is_open(slot: SeenSlot, policy: SlotPolicy) -> bool:
+def _is_open(
+    slot: SeenSlot,
+    policy: SlotPolicy,
+    digs: Callable[[str], bool],
+    foreign: Sequence[Foreign],
+) -> bool:
     """Tell whether more texts of a slot would tell more of its template."""
     if slot.name in policy.templates or len(slot.distinct) == 1:
         return False
-    return len({seen.rendered and seen.rendered.template for seen in slot.texts}) > 1 or any(
-        seen.rendered is None for seen in slot.texts
-    )
+    if is_user_message(slot.name) and (
+        not digs(slot.name) or any(foreign[seen.rollout].has(seen.text) for seen in slot.texts)
+    ):
+        return False
+    return any(seen.rendered is None for seen in slot.texts)
+
+
+def _foreign(rollouts: Sequence[Rollout]) -> list[Foreign]:
+    return [Foreign(rollout, _sent(rollout)) for rollout in rollouts]
 
 
 def _sent(rollout: Rollout) -> list[str]:
@@ -222,13 +236,7 @@ def _sent(rollout: Rollout) -> list[str]:
     return [text for name, slot in seen.items() if not is_user_message(name) for text in slot.texts]
 
 
-def _record(
-    slot: SeenSlot,
-    recovered: Recovered,
-    texts: Mapping[str, Sequence[str]],
-    rollouts: Sequence[Rollout],
-) -> SlotRecord:
-    tokens, counted = slot_tokens(slot.name, texts, slot.calls, rollouts)
+def _record(slot: SeenSlot, recovered: Recovered, cost: SlotCost, rollouts: int) -> SlotRecord:
     prompt = recovered.prompt
     reason = recovered.reason or (_USER if slot.role == "user" else "")
     return SlotRecord(
@@ -239,9 +247,9 @@ def _record(
         samples=tuple(slot.distinct[:_SHOWN_SAMPLES]),
         variables={} if prompt is None else sample_values(prompt, slot.texts),
         rollouts=slot.rollouts,
-        calls=slot.calls / len(rollouts),
-        tokens=tokens,
-        tokens_counted=counted,
+        calls=slot.calls / rollouts,
+        tokens=cost.tokens,
+        tokens_counted=cost.counted,
         place=slot.place,
         default=not reason,
         reason=reason,

@@ -12,8 +12,8 @@ from agl_core.text import cut
 
 __all__ = ["MatchGuard"]
 
-_FEW = 10
-"""A share of fewer texts than that says little: of so many, the share may differ by chance."""
+_FEW = 20
+"""Of fewer texts than that, a share says little. So before, as many are allowed as of so many."""
 _SHOWN = 500
 
 

@@ -1,65 +1,84 @@
-"""What a prompt costs: the input tokens that its text takes in the requests of a rollout."""
+"""What prompts cost: the input tokens that their texts take in the requests of a rollout."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from agl_core import genai
 from agl_core.messages import Message
+from agl_core.recovery import SeenSlot
 from agl_core.rollouts import Rollout
 from agl_core.spans import Span
 
-__all__ = ["CHARS_PER_TOKEN", "slot_tokens"]
+__all__ = ["CHARS_PER_TOKEN", "SlotCost", "slot_costs"]
 
 CHARS_PER_TOKEN = 4
 """The usual length of a token of English, where nobody counted."""
 
 
-def slot_tokens(
-    name: str, texts: Mapping[str, Collection[str]], calls: int, rollouts: Sequence[Rollout]
-) -> tuple[float, bool]:
-    """Return the input tokens per rollout of one slot, and whether a service counted them.
+class SlotCost(NamedTuple):
+    """Input tokens of one slot per rollout."""
 
-    A service counts whole requests. A slot's share of one is the share of its text in all text of
-    it, which is a little too much where there are tools, whose descriptions are counted as well.
-    Where no request of the slot has a count, it is the length of its texts by `CHARS_PER_TOKEN`.
+    tokens: float
+    counted: bool
+    """Whether a service's counts say so; see `slot_costs`."""
+
+
+def slot_costs(seen: Mapping[str, SeenSlot], rollouts: Sequence[Rollout]) -> dict[str, SlotCost]:
+    """Return what the prompt of each slot costs per rollout, on average.
+
+    A service counts whole requests, and in them tools and other things that are no text of a
+    message. So its tokens per character are taken from the request to the same model in which they
+    are fewest, and a prompt costs so many for each of its characters. Where no request of a slot
+    has a count, it costs the length of its texts by `CHARS_PER_TOKEN`.
 
     Args:
-        name: The slot.
-        texts: The texts that were sent, by slot: of all slots.
-        calls: How many model calls used the slot, in all rollouts.
-        rollouts: The rollouts.
+        seen: What was seen in all slots.
+        rollouts: The rollouts in which it was seen.
     """
-    own = texts[name]
-    if not own or not rollouts:
-        return 0.0, False
-    shares = [
-        share
-        for rollout in rollouts
-        for span in genai.model_calls(rollout.spans)
-        if (share := _share(name, texts, span)) is not None
-    ]
-    if shares:
-        return sum(shares) / len(rollouts), True
-    length = sum(map(len, own)) / len(own)
-    return calls * length / CHARS_PER_TOKEN / len(rollouts), False
+    calls = [span for rollout in rollouts for span in genai.model_calls(rollout.spans)]
+    requests = [(span, genai.input_messages(span)) for span in calls]
+    densities: dict[str | None, float] = {}
+    for span, messages in requests:
+        density = _density(span, messages)
+        if density is not None:
+            model = genai.request_model(span)
+            densities[model] = min(density, densities.get(model, density))
+    costs: dict[str, SlotCost] = {}
+    for name, slot in seen.items():
+        counted = [
+            length * densities[genai.request_model(span)]
+            for span, messages in requests
+            if genai.request_model(span) in densities
+            and (length := _length_in(span, messages, slot, seen))
+        ]
+        if counted:
+            costs[name] = SlotCost(sum(counted) / len(rollouts), True)
+        else:
+            length = sum(text.calls * len(text.text) for text in slot.texts)
+            costs[name] = SlotCost(length / CHARS_PER_TOKEN / max(1, len(rollouts)), False)
+    return costs
 
 
-def _share(name: str, texts: Mapping[str, Collection[str]], span: Span) -> float | None:
-    """Return the tokens of a request that are the slot's; None if it has none, or no count."""
-    counted = genai.usage(span).input_tokens
-    messages = genai.input_messages(span)
-    total = sum(map(_length, messages))
-    if not counted or not total:
-        return None
-    sent = next((text for text in texts[name] if any(text in m["content"] for m in messages)), None)
-    if sent is None:
-        return None
-    # Agents may have the same prompt; the call says whose it is.
-    slot = genai.slot(span)
-    if slot is not None and slot != name and sent in texts.get(slot, ()):
-        return None
-    return counted * min(1.0, len(sent) / total)
+def _density(span: Span, messages: Sequence[Message]) -> float | None:
+    """Return the tokens per character of a request, if they were counted."""
+    tokens = genai.usage(span).input_tokens
+    length = sum(map(_length, messages))
+    return tokens / length if tokens and length else None
+
+
+def _length_in(
+    span: Span, messages: Sequence[Message], slot: SeenSlot, seen: Mapping[str, SeenSlot]
+) -> int:
+    """Return the length of the text of a slot that a request has, or 0."""
+    for text in slot.distinct:
+        if any(text in message["content"] for message in messages):
+            # Agents may have the same prompt; the call says whose it is.
+            owner = genai.slot(span)
+            is_anothers = owner not in (None, slot.name) and owner in seen
+            return 0 if is_anothers and text in seen[str(owner)].distinct else len(text)
+    return 0
 
 
 def _length(message: Message) -> int:

@@ -47,8 +47,8 @@ class SlotRecord:
     tokens: float = 0.0
     """Input tokens per rollout that it costs, on average; see `tokens_counted`."""
     tokens_counted: bool = False
-    """Whether `tokens` comes from what the service counted. It counts requests: a prompt's share is
-    that of its text in all text of the request. Otherwise it is the text's length by 4."""
+    """Whether `tokens` comes from what the service counted: its tokens per character, times the
+    prompt's length. Otherwise it is the length by 4. See `agl_core.slot_costs`."""
     place: str = ""
     """The code of the user's that makes the calls, ``file:line``, if it is known."""
     default: bool = True

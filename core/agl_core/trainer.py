@@ -218,23 +218,30 @@ class Trainer:
 
         return self._blocking(run(), ledger)
 
-    async def survey(self, agent: Agent, dataset: DatasetSource) -> Survey:
+    def survey(self, agent: Agent, dataset: DatasetSource) -> Survey:
         """Run a program on the first few tasks, and say what prompts it has.
 
-        Nothing is optimized or kept. See `agl_adapters.discover`.
+        Nothing is optimized or kept; `agl_adapters.discover` shows it.
 
         Raises:
             ConfigurationError: If the input cannot work, or the agent has no prompts of its own.
             RolloutError: If the agent fails on every one of the tasks, or sends no prompt.
         """
+        ledger = Ledger(self._budget)
+        return self._blocking(self._survey(ledger, agent, dataset), ledger)
+
+    async def asurvey(self, agent: Agent, dataset: DatasetSource) -> Survey:
+        """Do as `survey` does, on the running event loop."""
+        return await self._survey(Ledger(self._budget), agent, dataset)
+
+    async def _survey(self, ledger: Ledger, agent: Agent, dataset: DatasetSource) -> Survey:
         agent = checked_agent(agent)
         if not agent.discovers:
             raise ConfigurationError(
                 f"{agent.name} is handed its prompts, so there is nothing to discover: they are "
                 "those of initial_resources"
             )
-        ledger, dry = Ledger(self._budget), self._dry()
-        tasks = load_dataset(dataset, "val")
+        dry, tasks = self._dry(), load_dataset(dataset, "val")
         async with dry._opened_runner(ledger, new_run_name(), agent) as (runner, _):
             found = await survey(
                 agent, runner, tasks, self._slots, given=self._initial, digs=lambda _: True

@@ -169,3 +169,121 @@ class TestPrograms:
         async with engine.running(agent, budget=Budget(rollouts=2)) as test:
             with pytest.raises(ConfigurationError, match=r"rollouts are used up .* up to 3 tasks"):
                 await find_seed(agent, test.runner, VAL, {}, SlotPolicy(), engine.Watcher())
+
+
+class TestChoice:
+    TWO = (("a#system", lambda task: "Plan."), ("b#system", lambda task: "Do."))
+
+    async def test_a_frozen_prompt_is_no_part_of_the_seed(
+        self, discover: Callable[..., Any]
+    ) -> None:
+        seed, found = await discover(program(*self.TWO), freeze="b*")
+        assert seed == found.own == {"a#system": literal("Plan.")}
+        assert found.choices["b#system"].state == "frozen"
+
+    async def test_a_frozen_prompt_that_was_given_is_sent_all_the_same(
+        self, engine: SimpleNamespace
+    ) -> None:
+        given = {"b#system": literal("Do it.")}
+        policy, watcher = SlotPolicy.of(freeze="b*"), engine.Watcher()
+        async with engine.running(program(*self.TWO), callback=watcher) as test:
+            seed = await find_seed(test.agent, test.runner, VAL, given, policy, watcher)
+            assert seed.prompts == {"a#system": literal("Plan.")}
+            (rollout,) = await test.runner.run_all({"a#system": literal("Think.")}, VAL[:1])
+        assert {slot: use.sent for slot, use in rollout.slots.items()} == {
+            "a#system": "Think.",
+            "b#system": "Do it.",
+        }
+
+    async def test_of_a_functions_prompts_some_may_be_frozen_too(
+        self, engine: SimpleNamespace
+    ) -> None:
+        agent = FunctionAgent(lambda task, a, b: float(str(a) == "New." and str(b) == "Old."))
+        given = {"a": literal("Old."), "b": literal("Old.")}
+        async with engine.running(agent) as test:
+            seed = await find_seed(
+                agent, test.runner, VAL, given, SlotPolicy.of(["a"]), engine.Watcher()
+            )
+            assert seed.prompts == {"a": literal("Old.")}
+            (rollout,) = await test.runner.run_all({"a": literal("New.")}, VAL[:1])
+        assert rollout.score == 1.0
+
+    async def test_declared_templates_are_of_programs(self, engine: SimpleNamespace) -> None:
+        agent, policy = FunctionAgent(lambda task, a: 1.0), SlotPolicy.of(templates={"a": "Hi."})
+        async with engine.running(agent) as test:
+            with pytest.raises(ConfigurationError, match="give their templates in initial_res"):
+                await find_seed(
+                    agent, test.runner, VAL, {"a": literal("Hi.")}, policy, engine.Watcher()
+                )
+
+
+class TestDeclaredTemplates:
+    OWN = PromptTemplate("You are {role}. Today is {date}.")
+    AGENT = (("a#system", lambda task: f"You are {task['name']}. Today is {task['topic']}."),)
+
+    async def test_are_taken_as_they_are(self, discover: Callable[..., Any]) -> None:
+        seed, found = await discover(program(*self.AGENT), templates={"a#system": self.OWN.raw})
+        assert seed == {"a#system": self.OWN}
+        assert len(found.rollouts) == SAMPLES  # there is nothing to recover
+        record = found.choices["a#system"].record
+        assert record.source == "declared"
+        assert record.variables == {"date": ("t0", "t7", "t14"), "role": ("n0", "n1", "n2")}
+
+    async def test_that_match_nothing_show_the_text(self, discover: Callable[..., Any]) -> None:
+        with pytest.raises(ConfigurationError) as error:
+            await discover(program(*self.AGENT), templates={"a#system": "I am {role}."})
+        assert "declared for a#system matches nothing" in str(error.value)
+        assert "'I am {role}.'" in str(error.value)
+        assert "'You are n0. Today is t0.'" in str(error.value)
+
+    async def test_that_match_some_texts_say_so(self, discover: Callable[..., Any]) -> None:
+        agent = program(
+            ("a#system", lambda task: "Stop." if task["name"] == "n1" else f"Go {task['name']}.")
+        )
+        _, found = await discover(agent, templates={"a#system": "Go {name}."})
+        assert found.messages == [
+            "the template declared for a#system matches 2 of 3 texts; not, for instance: 'Stop.'"
+        ]
+
+    async def test_of_no_slot_say_which_there_are(self, discover: Callable[..., Any]) -> None:
+        with pytest.raises(
+            ConfigurationError,
+            match="templates names b#system, which the program never used; it used: a#system",
+        ):
+            await discover(program(*self.AGENT), templates={"b#system": "Go."})
+
+
+class TestUserMessages:
+    AGENT = (
+        ("a#system", lambda task: "Plan."),
+        ("a#user", lambda task: f"Answer in one word: {task['name']}{task['topic']}, please."),
+        ("a#user.2", lambda task: task["topic"]),
+    )
+
+    async def test_are_off_unless_they_are_asked_for(self, discover: Callable[..., Any]) -> None:
+        seed, found = await discover(program(*self.AGENT))
+        assert seed == {"a#system": literal("Plan.")}
+        assert len(found.rollouts) == SAMPLES
+        choice = found.choices["a#user"]
+        assert (choice.state, choice.record.role) == ("off", "user")
+        assert "name it in optimize=" in choice.reason
+
+    async def test_are_put_in_if_they_are(self, engine: SimpleNamespace) -> None:
+        policy, watcher = SlotPolicy.of(optimize="a#user"), engine.Watcher()
+        async with engine.running(program(*self.AGENT), callback=watcher) as test:
+            seed = await find_seed(test.agent, test.runner, VAL, {}, policy, watcher)
+            (prompt,) = seed.prompts.values()
+            assert list(seed.prompts) == ["a#user"]
+            assert prompt.raw == "Answer in one word: {value_1}, please."
+            assert len(watcher.run) == MORE_SAMPLES
+            # What was seen before it was known to be a prompt is a use of it.
+            (known,) = await test.runner.run_all(seed.prompts, VAL[:1])
+            assert known.slots["a#user"].sent == "Answer in one word: n0t0, please."
+            candidate = {"a#user": prompt.with_text("{value_1}? One word!")}
+            (rollout,) = await test.runner.run_all(candidate, VAL[:1])
+        assert rollout.slots["a#user"].sent == "n0t0? One word!"
+        assert "a#user.2" not in rollout.slots  # nobody's prompt
+
+    async def test_alone_are_no_reason_to_give_up(self, discover: Callable[..., Any]) -> None:
+        with pytest.raises(ConfigurationError, match="a#user is sent as a user message: name it"):
+            await discover(program(*self.AGENT[1:]))

@@ -198,7 +198,7 @@ def _injected(
         slot = slot_name("autogen", path, numbered(role, numbers[role]))
         if is_prompt(slot):
             slots.append(slot)
-        return inject(slot, text, role=role)
+        return inject(slot, text)
 
     for message in messages:
         role: Role = "system" if isinstance(message, SystemMessage) else "user"

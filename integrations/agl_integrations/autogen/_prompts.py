@@ -215,7 +215,7 @@ def _api_parameters(
 
 def _put_in(agent: Any, role: Role, number: int, text: str) -> str:
     slot = slot_name("autogen", prompt_path(agent), numbered(role, number))
-    return inject(slot, text, role=role)
+    return inject(slot, text)
 
 
 def _covered_stream(

@@ -155,7 +155,7 @@ class PromptHook:
             slot = _choice(known_as, text)
             if is_prompt(slot):
                 slots.append(slot)
-            return inject(slot, text, role=role)
+            return inject(slot, text)
 
         sent = _InjectedMessages(inject_messages(messages, roles, put_in))
         return sent, slots[0] if slots else None

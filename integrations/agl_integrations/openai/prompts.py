@@ -144,7 +144,7 @@ class _PromptHook:
             slot = slot_name("openai", path, numbered(role, number))
             if is_prompt(slot):
                 slots.append(slot)
-            return inject(slot, text, role=role)
+            return inject(slot, text)
 
         roles: set[Role] = {"system", "user"} if takes_user_messages() else {"system"}
         sent = with_texts(request, roles, put_in)

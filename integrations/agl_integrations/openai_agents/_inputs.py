@@ -64,6 +64,6 @@ class _Model(wrapt.ObjectProxy[Any]):
             slot = slot_name("openai_agents", self._self_agent, numbered(role, number))
             if is_prompt(slot):
                 self._self_spans.note_slot(slot)
-            return inject(slot, text, role=role)
+            return inject(slot, text)
 
         return with_texts({"input": given}, {"user"}, put_in)["input"]
