@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import inspect
 import os
@@ -214,11 +215,16 @@ class _Installed:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._hooks: dict[PromptsInUse, ExitStack] = {}
+        self._ends = False
 
     def add(self, prompts: PromptsInUse) -> None:
         with self._lock:
             if prompts in self._hooks:
                 return
+            if not self._ends:
+                # Else the interpreter would take the hooks apart together with what they stand on.
+                self._ends = True
+                atexit.register(self._end)
             hooks = ExitStack()
             hooks.enter_context(prompts.hooked())
             self._hooks[prompts] = hooks
@@ -230,6 +236,10 @@ class _Installed:
             if hooks is not None:
                 self._bind(list(self._hooks))
                 hooks.close()
+
+    def _end(self) -> None:
+        for prompts in reversed(list(self._hooks)):
+            self.remove(prompts)
 
     @staticmethod
     def _bind(installed: Sequence[PromptsInUse]) -> None:
