@@ -135,17 +135,20 @@ class Trial:
             await race.run(session, pool, child)
 
 
-def rows(runs: int, tasks: int) -> Iterator[tuple[str, str, str, float, float]]:
+def rows(runs: int, tasks: int, wanted: str) -> Iterator[tuple[str, str, str, float, float]]:
     """Yield reward, gain, split, and the shares of `improved` and `no_gain`."""
     for rewards in REWARDS:
         name = rewards.label + (f", {rewards.repeats} repeats" if rewards.repeats > 1 else "")
         for gain, gains in GAINS.items():
             for test in (True, False):
+                split = "test" if test else "validation"
+                if wanted not in f"{name} | {gain} | {split}":
+                    continue
                 verdicts = Counter(
                     Trial(rewards, gains, number).verdict(tasks, test) for number in range(runs)
                 )
                 shares = verdicts["improved"] / runs, verdicts["no_gain"] / runs
-                yield name, gain, "test" if test else "validation", *shares
+                yield name, gain, split, *shares
 
 
 def main() -> None:
@@ -153,6 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--tasks", type=int, default=40)
+    parser.add_argument("--only", default="", help="a part of `rewards | true gain | split`")
     arguments = parser.parse_args()
     print(
         f"share of verdicts in {arguments.runs} runs; {arguments.tasks} tasks in each split; the "
@@ -161,7 +165,8 @@ def main() -> None:
     head = ("rewards", "true gain in", "verdict from", "improved", "no_gain")
     print(f"{head[0]:32} {head[1]:24} {head[2]:12} {head[3]:>9} {head[4]:>9} {'s/run':>6}")
     before = time.perf_counter()
-    for name, gain, split, improved, no_gain in rows(arguments.runs, arguments.tasks):
+    table = rows(arguments.runs, arguments.tasks, arguments.only)
+    for name, gain, split, improved, no_gain in table:
         took, before = time.perf_counter() - before, time.perf_counter()
         print(
             f"{name:32} {gain:24} {split:12} {improved:9.1%} {no_gain:9.1%}"

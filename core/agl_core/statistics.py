@@ -85,6 +85,7 @@ def compare(
     split: str,
     rng: random.Random,
     chosen: int = 0,
+    error: float = 0.05,
 ) -> Comparison | None:
     """Compare a candidate with the seed on the same tasks, by the paired percentile bootstrap.
 
@@ -97,11 +98,11 @@ def compare(
     The best of several looks better than it is. If the candidate was chosen among others by these
     very scores, the lower end is also held below what White's reality check gives (A Reality Check
     for Data Snooping, Econometrica 68, 2000): each resample takes the largest, over the candidates,
-    of the observed minus the resampled mean gain, and the chosen gain less the 95% quantile of that
-    is the lower end. So the chance that a lower end lies above a gain that is not there is at most
-    5% for all candidates together. Candidates that are plainly worse than the seed could not have
-    been chosen and are left out (Hansen, A Test for Superior Predictive Ability, Journal of
-    Business and Economic Statistics 23, 2005).
+    of the observed minus the resampled mean gain, and the chosen gain less the upper quantile of
+    that is the lower end. So the chance that a lower end lies above a gain that is not there is at
+    most `error` for all candidates together. Candidates that were run on every task and are plainly
+    worse than the seed could not have been chosen and are left out (Hansen, A Test for Superior
+    Predictive Ability, Journal of Business and Economic Statistics 23, 2005).
 
     Args:
         seed: The seed's scores, None where it has none.
@@ -111,6 +112,7 @@ def compare(
         rng: Source of randomness.
         chosen: Index of the candidate that is compared. The tasks without a score of it or of the
             seed are left out.
+        error: How often, at most, the best of candidates without a gain may seem to have one.
 
     Returns:
         None if there is no task on which both have a score.
@@ -130,14 +132,13 @@ def compare(
         row
         for number, scores in enumerate(candidates)
         if number != chosen
-        and (row := _completed([_difference(scores[i], s) for i, s in kept])) is not None
-        and not _plainly_worse(row)
+        and (row := _rival([_difference(scores[i], s) for i, s in kept])) is not None
     ]
     gain = fmean(differences)
     means, largest = _resampled(differences, others, rng)
     outside = _tail(0.025, count)
-    # By how much all the candidates together may look better than they are, one time in twenty.
-    luck = _quantile(largest, 1 - _tail(0.05, count))
+    # By how much all the candidates together may look better than they are.
+    luck = _quantile(largest, 1 - _tail(error, count))
     lower = min(_quantile(means, outside), gain - luck if others else math.inf)
     return Comparison(
         seed_score=fmean(s for _, s in kept),
@@ -156,22 +157,24 @@ def _difference(score: float | None, seed: float) -> float | None:
     return None if score is None else score - seed
 
 
-def _completed(row: Sequence[float | None]) -> list[float] | None:
-    """Fill the gaps of a row with what it has, over and over; None if it has nothing."""
+def _rival(row: Sequence[float | None]) -> list[float] | None:
+    """Return a row that counts among those that were chosen from; None if it does not.
+
+    Gaps are filled with what there is, over and over. Whoever was run on everything and is below
+    zero by more than chance does not count (the threshold is Hansen's). Whoever was given up on the
+    way does: it may have been given up for bad luck.
+    """
     known = [value for value in row if value is not None]
     if not known:
         return None
-    supply = cycle(known)
-    return [next(supply) if value is None else value for value in row]
-
-
-def _plainly_worse(row: Sequence[float]) -> bool:
-    """Tell whether a mean is below zero by more than chance, after Hansen's threshold."""
-    count = len(row)
-    if count < FEWEST:
-        return False
-    threshold = math.sqrt(2 * math.log(math.log(count)) / count)
-    return fmean(row) < -threshold * stdev(row)
+    if len(known) < len(row):
+        supply = cycle(known)
+        return [next(supply) if value is None else value for value in row]
+    if len(known) >= FEWEST:
+        threshold = math.sqrt(2 * math.log(math.log(len(known))) / len(known))
+        if fmean(known) < -threshold * stdev(known):
+            return None
+    return known
 
 
 def _resampled(

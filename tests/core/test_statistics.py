@@ -204,6 +204,23 @@ class TestCompareSelected:
         nowhere = compared(seed, best, [None] * 29)
         assert nowhere.interval == alone.interval
 
+    def test_one_that_was_given_up_counts_however_badly_it_did(self) -> None:
+        """It may have been given up for bad luck, which one that was run to the end has had."""
+        rng = random.Random(9)
+        seed, best = coin(rng, 0.5, 29), coin(rng, 0.7, 29)
+        unlucky = [[s * float((i + k) % 3 == 0) for i, s in enumerate(seed)] for k in range(3)]
+        whole = compared(seed, best, *unlucky * 3)
+        given_up = compared(seed, best, *([*row[:16], *[None] * 13] for row in unlucky * 3))
+        assert given_up.interval[0] < whole.interval[0] == compared(seed, best).interval[0]
+
+    def test_a_smaller_error_is_a_lower_end(self) -> None:
+        rng = random.Random(7)
+        seed, rows = coin(rng, 0.5, 29), [coin(rng, 0.6, 29) for _ in range(12)]
+        ends = [compare(seed, rows, "val", random.Random(0), error=e) for e in (0.1, 0.01)]
+        assert ends[0] is not None
+        assert ends[1] is not None
+        assert ends[1].interval[0] < ends[0].interval[0]
+
     def test_which_one_was_chosen_is_told_by_its_index(self) -> None:
         rng = random.Random(10)
         seed, one, two = coin(rng, 0.3, 29), coin(rng, 0.5, 29), coin(rng, 0.8, 29)
