@@ -20,7 +20,7 @@ from agl_adapters.testing.editor import Editor
 from agl_adapters.testing.room_text import unescaped
 from agl_adapters.testing.rules import Breach, Rule, obeyed
 
-__all__ = ["Choosing", "Criterion", "Domain", "Fields", "amount"]
+__all__ = ["Choosing", "Criterion", "Domain", "Fields", "amount", "line"]
 
 Fields = Mapping[str, str]
 """What a line says, by the name of the field."""
@@ -134,15 +134,16 @@ class Domain:
                 continue
             lines = [
                 self.opening,
-                _line(self.request, f"{self.request[0]}{rng.randrange(100, 1000)}", request),
-                *(_line(self.option, name, has) for name, has in options.items()),
+                line(self.request, f"{self.request[0]}{rng.randrange(100, 1000)}", request),
+                *(line(self.option, name, has) for name, has in options.items()),
             ]
             (right,) = self.best(options, request, {rule.name for rule in self.rules})
             drawn.append({"input": "\n".join(lines), "expected": right, "rules": sorted(rules)})
         return max(drawn, key=lambda task: len(task["rules"]))
 
 
-def _line(word: str, name: str, fields: Fields) -> str:
+def line(word: str, name: str, fields: Fields) -> str:
+    """The line of a request or an option."""
     return " | ".join([f"{word} {name}", *(f"{key}: {value}" for key, value in fields.items())])
 
 
@@ -172,13 +173,18 @@ class Choosing:
         self.editor = editor
         self._domain = domain
         self._decoys = tuple(criterion.rule for criterion in domain.decoys)
-        line = r"\b{} (?P<{}>[A-Z]\d+)(?P<{}>(?: \| [a-z ]+: [\w ,-]*\w)+)"
+        of_fields = r"\b{} (?P<{}>[A-Z]\d+)(?P<{}>(?: \| [a-z ]+: [\w ,-]*\w)+)"
         self._steps = re.compile(
-            line.format(domain.request, "request", "asks")
+            of_fields.format(domain.request, "request", "asks")
             + "|"
-            + line.format(domain.option, "option", "has")
+            + of_fields.format(domain.option, "option", "has")
             + rf"|\b{domain.option}: (?P<answer>[A-Z]\d+|none)\b"
         )
+
+    def asked_at(self, text: str) -> int:
+        """Where in a text the last option is listed; -1 if none is."""
+        places = [step.start() for step in self._steps.finditer(text) if step["option"]]
+        return max(places, default=-1)
 
     def reply(self, call: Call, rng: random.Random) -> Reply:
         """Name an option."""

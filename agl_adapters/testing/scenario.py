@@ -88,6 +88,7 @@ def load_scenario(name: str) -> Scenario:
         ConfigurationError: No scenario has the name, or the attribute makes none.
     """
     builtin = {
+        "dispatch": "agl_adapters.testing.dispatch:dispatch",
         "echo": "agl_adapters.testing.echo:Echo",
         "parcels": "agl_adapters.testing.parcels:parcels",
         "room_booking": "agl_adapters.testing.room_booking:RoomBooking",
