@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +25,7 @@ AS_OF = "2025-12-31"
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 1_200.0
+"""Seconds after which a search is given up: five times what one takes."""
 
 
 def environment(folder: Path) -> Path:
@@ -59,18 +62,34 @@ def search(conditions: Conditions, python: Path) -> Outcome:
             "PEERS_SPECIFICATION": str(folder / "specification.json"),
             "PYTHONPATH": os.pathsep.join(map(str, paths)),
         }
-        done = subprocess.run(
-            [python, "-m", "peers.agent_lightning_search"],
-            cwd=folder,  # it leaves a log where it is run
-            env=variables,
-            capture_output=True,
-            text=True,
-            timeout=LONGEST,
-        )
+        said = _run(python, folder, variables)
         path = folder / "result.json"
         if not path.exists():
-            raise RuntimeError(f"Agent Lightning's search ended without a result: {done.stderr}")
+            raise RuntimeError(f"Agent Lightning's search ended without a result: {said}")
         return _outcome(json.loads(path.read_text()))
+
+
+def _run(python: Path, folder: Path, variables: dict[str, str]) -> str:
+    """Run it in a folder, where it leaves a log; return what it said, if it failed.
+
+    Raises:
+        subprocess.TimeoutExpired: If it stalls, as it does where one of its rollouts is lost.
+    """
+    with subprocess.Popen(
+        [python, "-m", "peers.agent_lightning_search"],
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            return process.communicate(timeout=LONGEST)[1]
+        finally:
+            # Its runners are processes of their own, which outlive it where it stalls.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _outcome(result: dict[str, Any]) -> Outcome:
