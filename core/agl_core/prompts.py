@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from agl_core.errors import ConfigurationError, PlaceholderError
 from agl_core.scopes import Scoped
 
 if TYPE_CHECKING:
-    from jinja2.sandbox import SandboxedEnvironment
+    from agl_core.jinja_sandbox import PromptEnvironment
 
 __all__ = ["Engine", "PromptTemplate", "Resources", "coerce_resources", "fingerprint"]
 
@@ -37,7 +37,8 @@ class PromptTemplate:
             * ``"f-string"``: ``{name}``. Only the declared names are filled. There is no attribute
               or index access; an unknown or unbalanced brace stays as it is; ``{{`` and ``}}`` are
               braces.
-            * ``"jinja"``: Jinja2 in its immutable sandbox; an undefined variable is an error.
+            * ``"jinja"``: Jinja2 in its immutable sandbox; an undefined variable is an error, and
+              so is a template that takes too many steps or makes too much text.
             * ``"literal"``: text in which braces mean nothing. Only where names are declared, as
               for a prompt recovered from a program, their ``{name}`` is filled.
         variables: The declared names. If not given, those that stand in the text; none in literal
@@ -163,7 +164,9 @@ class PromptTemplate:
         from jinja2 import UndefinedError
 
         try:
-            return self._compiled.render(values)
+            return _environment().rendered(self._compiled, values)
+        except RecursionError as error:
+            raise ConfigurationError("the prompt's template calls itself too deeply") from error
         except UndefinedError as error:
             raise PlaceholderError(
                 f"the prompt asks for what it was not given: {error} "
@@ -172,7 +175,7 @@ class PromptTemplate:
 
     @cached_property
     def _compiled(self) -> Any:
-        return _environment().from_string(self._template)
+        return _environment().compiled(self._template)
 
     def __str__(self) -> str:
         return self._template
@@ -272,9 +275,9 @@ def _placeholders(template: str, engine: Engine, declared: frozenset[str] | None
         raise ConfigurationError("the Jinja template does not parse: nested too deeply") from error
 
 
-def _environment() -> SandboxedEnvironment:
+@cache
+def _environment() -> PromptEnvironment:
     # Imported here: most programs never use Jinja, and importing it costs 30 ms.
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from agl_core.jinja_sandbox import PromptEnvironment
 
-    return ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+    return PromptEnvironment()

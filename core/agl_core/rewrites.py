@@ -8,6 +8,7 @@ from agl_core.constraints import Constraint, ConstraintError
 from agl_core.errors import AglError, ConfigurationError
 from agl_core.prompts import PromptTemplate
 from agl_core.spans import clean_text
+from agl_core.text import cut
 
 __all__ = [
     "MAX_PROMPT_CHARS",
@@ -122,16 +123,33 @@ def check_constraint(prompt: PromptTemplate, constraint: Constraint | None) -> N
 
 
 def check_placeholders(parent: PromptTemplate, prompt: PromptTemplate) -> None:
-    """Refuse a prompt that does not have exactly its parent's placeholders.
+    """Refuse a prompt that does not have exactly its parent's placeholders, or adds code.
 
     Raises:
-        InvalidRewriteError: The message names the placeholders lost or invented.
+        InvalidRewriteError: The message names the placeholders lost or invented, or the code.
     """
     before, after = parent.placeholders(), prompt.placeholders()
     if lost := before - after:
         raise InvalidRewriteError(f"the rewrite loses {_braced(lost)}")
     if invented := after - before:
         raise InvalidRewriteError(f"the rewrite invents {_braced(invented)}")
+    if parent.engine == prompt.engine == "jinja":
+        _check_code(parent, prompt)
+
+
+def _check_code(parent: PromptTemplate, prompt: PromptTemplate) -> None:
+    """Refuse Jinja code that the parent does not have: a model may write text, not programs.
+
+    An expression may be repeated; a statement may not, since loops multiply.
+    """
+    from agl_core.jinja_sandbox import code_of
+
+    before, after = code_of(parent.raw), code_of(prompt.raw)
+    for piece, count in after.items():
+        allowed = before[piece]
+        if not allowed or (piece.startswith("{%") and count > allowed):
+            close = "}}" if piece.startswith("{{") else "%}"
+            raise InvalidRewriteError(f"the rewrite adds code: {cut(piece, 200)} {close}")
 
 
 def _braced(names: frozenset[str]) -> str:

@@ -134,3 +134,34 @@ def test_placeholders_are_compared_whatever_is_declared() -> None:
     check_placeholders(parent, parent.with_text("{b} {a} {a}"))
     with pytest.raises(InvalidRewriteError, match=r"loses \{b\}"):
         check_placeholders(parent, parent.with_text("{a}"))
+
+
+class TestCode:
+    """A model may rewrite the text of a Jinja prompt; it writes no programs."""
+
+    PARENT = PromptTemplate("Hi {{ name }}.{% for i in items %} {{ i }}{% endfor %}", "jinja")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Hello {{name}}, dear {{ name }}:{% for i in items %} - {{ i }}{% endfor %}",
+            "{%- for i in items -%} {{ i }}{% endfor %} Hello {{ name }}. {# why #}",
+        ],
+    )
+    def test_what_was_there_may_be_moved(self, text: str) -> None:
+        assert check_rewrite(self.PARENT, text).raw == text
+
+    @pytest.mark.parametrize(
+        "added",
+        [
+            "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+            "{{ 'x' * 10**10 }}",
+            "{{ name.__class__ }}",
+            "{{ cycler.__init__.__globals__ }}",
+            "{% set x = 1 %}",
+            "{% for i in items %}{% for i in items %}{% endfor %}{% endfor %}",
+        ],
+    )
+    def test_what_is_added_is_rejected(self, added: str) -> None:
+        with pytest.raises(InvalidRewriteError, match=r"the rewrite (adds code: |invents)"):
+            check_rewrite(self.PARENT, self.PARENT.raw + added)
