@@ -9,6 +9,7 @@ import typer
 
 import agl_adapters
 from agl_adapters.cli.demo import run_demo
+from agl_adapters.cli.discover import discover_prompts
 from agl_adapters.cli.evaluate import evaluate
 from agl_adapters.cli.export import export_runs
 from agl_adapters.cli.failures import ReportingGroup
@@ -56,6 +57,7 @@ def options(
 
 
 app.command()(init)
+app.command("discover")(discover_prompts)
 app.command()(with_groups(optimize))
 app.command("eval")(with_groups(evaluate))
 app.command(context_settings=CONTEXT)(run)

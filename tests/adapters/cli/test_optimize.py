@@ -87,6 +87,17 @@ def optimized(shop: Shop) -> str:
     return shop.agl("optimize", "--run", "first", "--budget-rollouts", "300")
 
 
+def test_discover_shows_the_prompts_of_the_program(shop: Shop) -> None:
+    arguments = ["discover", "--tasks", "data/room_booking/val.jsonl", "--out", "found.json"]
+    shown = shop.agl(*arguments)
+    assert "openai:openai_room_booking.decide#system" in shown
+    assert "You are a booking assistant." in shown
+    assert "saved to found.json" in shown
+    found = shop.json(*arguments)
+    assert found == json.loads((shop.folder / "found.json").read_text())
+    assert len(found["slots"]) == 2
+
+
 def test_eval_scores_the_program_as_it_is(shop: Shop) -> None:
     shown = shop.agl("eval")
     assert "on 29 tasks with 8 runners" in shown
@@ -167,6 +178,7 @@ def test_a_program_that_fails_is_told_in_one_line(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["discover", "--tasks", "no.jsonl"], "cannot read the dataset no.jsonl"),
         (["eval", "--tasks", "no.jsonl"], "cannot read the dataset no.jsonl"),
         (["eval", "--prompts", "no.json"], "cannot read the prompts no.json"),
         (["optimize", "--out", "no/prompts.json"], "the best prompts cannot be written to"),
@@ -178,6 +190,6 @@ def test_a_program_that_fails_is_told_in_one_line(shop: Shop) -> None:
 def test_wrong_input_is_one_line_before_anything_is_spent(
     arguments: list[str], message: str, shop: Shop
 ) -> None:
-    said = shop.agl(*arguments, "--budget-rollouts", "1", code=1)
+    said = shop.agl(*arguments, code=1)
     assert message in said
     assert said.count("\n") == 1
