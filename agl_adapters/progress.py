@@ -1,8 +1,9 @@
-"""Live progress of a run: a moving line in a terminal, plain lines elsewhere."""
+"""Live progress of a run: a moving line in a terminal or notebook, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -39,7 +40,9 @@ class Progress(Callback):
     def on_open(self) -> None:
         """Start the clock and, in a terminal, the moving line."""
         self._start = time.monotonic()
-        if self.console.is_terminal:
+        if self.console.is_jupyter:
+            self._display = _notebook_display()
+        elif self.console.is_terminal:
             self._live = Live(
                 get_renderable=self._line,
                 console=self.console,
@@ -68,12 +71,19 @@ class Progress(Callback):
         for line in plan.lines():
             self.console.print(Text(f"Plan: {line}."))
         self._budget = plan.budget.rollouts
+        self._expected = None if plan.workload is None else plan.workload.rollouts
+        if self._expected is not None and self._budget is not None:
+            self._expected = min(self._expected, self._budget)
 
     def on_rollout(self, rollout: Rollout, cached: bool) -> None:
         """Count a rollout."""
         self._cached += cached
         self._rollouts += not cached
         self._failed += rollout.failed
+        if not cached:
+            self._tokens += rollout.usage.tokens
+            self._dollars += rollout.usage.dollars
+        self._refresh()
 
     def on_call(self, model: str, cached: bool) -> None:
         """Count an optimizer call."""
@@ -110,6 +120,10 @@ class Progress(Callback):
 
     def _reset(self) -> None:
         self._live: Live | None = None
+        self._display: Any = None
+        self._refreshed = 0.0
+        self._tokens, self._dollars = 0, 0.0
+        self._expected: int | None = None
         self._start: float | None = None
         self._rollouts = self._cached = self._failed = self._calls = 0
         self._scored: set[str] = set()
@@ -131,18 +145,49 @@ class Progress(Callback):
 
     def _line(self) -> Table:
         """Return the moving line as it is now; called by the thread that redraws it."""
+        line = Table.grid(padding=(0, 1))
+        text = Text(" · ".join(self._facts()), no_wrap=True, overflow="ellipsis")
+        line.add_row(self._spinner, text)
+        return line
+
+    def _facts(self) -> list[str]:
         parts = [self.note] if self.note else []
-        parts.append(f"{self._elapsed():.0f} s")
+        parts.append(f"{self._elapsed():.0f} s{self._to_go()}")
         known = [("best", self._best), ("seed", self._seed)]
         scores = [f"{name} {score:.3f}" for name, score in known if score is not None]
         if scores:
             parts.append(", ".join(scores))
         of = f" of {self._budget}" if self._budget else ""
         parts += [f"{self._rollouts}{of} rollouts", f"{self._calls} optimizer calls"]
+        if self._tokens:
+            parts.append(f"{self._tokens:,} tokens")
+        if self._dollars:
+            parts.append(f"${self._dollars:.2f}")
         if self._failed:
             parts.append(f"{self._failed} failed")
         if self._cached:
             parts.append(f"{self._cached} reused")
-        line = Table.grid(padding=(0, 1))
-        line.add_row(self._spinner, Text(" · ".join(parts), no_wrap=True, overflow="ellipsis"))
-        return line
+        return parts
+
+    def _to_go(self) -> str:
+        """Say how long it will take, once that can be told from a tenth of what is expected."""
+        done = self._rollouts + self._cached
+        if self._expected is None or not self._expected / 10 <= done < self._expected:
+            return ""
+        seconds = self._elapsed() * (self._expected - done) / done
+        shown = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+        return f", about {shown} to go"
+
+    def _refresh(self) -> None:
+        """Show the moving line of a notebook anew, a few times a second."""
+        now = time.monotonic()
+        if self._display is not None and now - self._refreshed > 0.25:
+            self._refreshed = now
+            self._display.update({"text/plain": " · ".join(self._facts())}, raw=True)
+
+
+def _notebook_display() -> Any:
+    """Return a place in a notebook's output that can be written anew."""
+    from IPython.display import display  # pyright: ignore[reportMissingImports]
+
+    return display({"text/plain": "getting ready"}, raw=True, display_id=True)

@@ -3,7 +3,9 @@
 import asyncio
 import io
 import re
+import sys
 import threading
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -204,3 +206,45 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
+
+
+def test_how_long_it_will_take_is_told_once_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter(range(0, 10_000, 10))
+    monkeypatch.setattr("agl_adapters.progress.time.monotonic", lambda: float(next(seconds)))
+    progress = Progress(Console(file=io.StringIO(), force_terminal=False))
+    progress.on_open()
+    progress._expected = 100
+    assert "to go" not in progress._facts()[0]
+    progress._rollouts, progress._cached = 25, 0
+    assert re.fullmatch(r"\d+ s, about \d+ s to go", progress._facts()[0])
+    progress._rollouts = 100  # all that was expected: nobody knows how much more there is
+    assert "to go" not in progress._facts()[0]
+
+
+def test_in_a_notebook_one_line_is_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Handle:
+        def __init__(self, shown: Any) -> None:
+            self.texts = [shown["text/plain"]]
+
+        def update(self, data: Any, raw: bool) -> None:
+            assert raw
+            self.texts.append(data["text/plain"])
+
+    handles: list[Handle] = []
+
+    def display(data: Any, raw: bool, display_id: bool) -> Handle:
+        assert raw
+        assert display_id
+        handles.append(Handle(data))
+        return handles[-1]
+
+    notebook = ModuleType("IPython.display")
+    setattr(notebook, "display", display)  # noqa: B010
+    monkeypatch.setitem(sys.modules, "IPython", ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
+    console = Console(file=io.StringIO(), force_jupyter=True)
+    monkeypatch.setattr(console, "print", lambda *args, **kwargs: None)
+    run(Progress(console, "simulated"))
+    (handle,) = handles
+    assert handle.texts[0] == "getting ready"
+    assert re.match(r"simulated · \d+ s.* rollouts", handle.texts[-1])
