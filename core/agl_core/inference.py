@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ MIN_SAMPLES = 3
 """Fewer distinct samples do not tell text from value."""
 
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+_JOINTS = ("-", "/", ".", ":")
 _MIN_ANCHOR = 3
 """Words and signs that a text between two values must have to be taken for text: less than that is
 as likely a word that the values happen to share. Values around it are then taken as one."""
@@ -52,7 +54,9 @@ def infer_template(samples: Sequence[str]) -> PromptTemplate | None:
     distinct = list(dict.fromkeys(samples))
     if len(distinct) < MIN_SAMPLES:
         return None
-    stretches = _merge_short(_aligned([_TOKEN.findall(sample) for sample in distinct]))
+    stretches = _aligned([_TOKEN.findall(sample) for sample in distinct])
+    _give_up_numbers(stretches)
+    stretches = _merge_short(stretches)
     shared = sum(len("".join(text.tokens)) for text in stretches if text is not None)
     if shared < _MIN_SHARE * min(map(len, distinct)) or not shared:
         return None
@@ -92,6 +96,21 @@ def _aligned(samples: Sequence[list[str]]) -> list[_Text | None]:
     if len(common) in gaps:
         stretches.append(None)
     return stretches
+
+
+def _give_up_numbers(stretches: Sequence[_Text | None]) -> None:
+    """Give up numbers that are joined to a value: the year that all dates share is part of them."""
+    for before, after in itertools.pairwise(stretches):
+        if after is None and before is not None:
+            while _is_number(before.tokens[-2:-1], before.tokens[-1:]):
+                del before.tokens[-2:]
+        elif before is None and after is not None:
+            while _is_number(after.tokens[1:2], after.tokens[:1]):
+                del after.tokens[:2]
+
+
+def _is_number(number: list[str], joint: list[str]) -> bool:
+    return "".join(number).isdigit() and "".join(joint) in _JOINTS
 
 
 def _merge_short(stretches: Sequence[_Text | None]) -> list[_Text | None]:

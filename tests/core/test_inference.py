@@ -95,6 +95,13 @@ def test_braces_of_the_text_stay_as_they_are() -> None:
     assert "{{name}} and {date}" in template.render(dict.fromkeys(template.variables, "x"))
 
 
+def test_the_year_that_all_dates_share_is_part_of_them() -> None:
+    days = ["2026-01-10", "2026-02-11", "2026-03-12"]
+    template = infer_template([f"You plan trips. Today is {day}, at 10:30. Go." for day in days])
+    assert template is not None
+    assert template.raw == "You plan trips. Today is {value_1}, at 10:30. Go."
+
+
 @pytest.mark.parametrize(
     "samples",
     [
