@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from agl_core.errors import UnsupportedVersionError as UnsupportedVersionError
     from agl_core.prompts import PromptTemplate as PromptTemplate
     from agl_core.result import TrainResult as TrainResult
+    from agl_core.reward_functions import weighted as weighted
     from agl_core.rewards import Reward as Reward
     from agl_core.rollouts import Evaluation as Evaluation
     from agl_core.rollouts import Rollout as Rollout
@@ -95,6 +96,7 @@ _HOMES = {
     ),
     "agl_core.prompts": ("PromptTemplate",),
     "agl_core.result": ("TrainResult",),
+    "agl_core.reward_functions": ("weighted",),
     "agl_core.rewards": ("Reward",),
     "agl_core.rollouts": ("Evaluation", "Rollout"),
     "agl_core.session": ("Session",),

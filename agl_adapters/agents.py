@@ -19,6 +19,7 @@ from agl_adapters.targets import (
 from agl_core.agents import Agent, FunctionAgent, Outcome, RolloutContext, apart
 from agl_core.errors import ConfigurationError
 from agl_core.prompts import Resources
+from agl_core.reward_functions import RewardFunction
 from agl_core.tracing import Tracing
 
 __all__ = ["WrappedAgent", "rollout", "wrap"]
@@ -73,6 +74,8 @@ class WrappedAgent:
         self._integration = integration
         self._input = input
         self._reward = reward
+        alike = isinstance(reward, RewardFunction)
+        self._score: Callable[..., Any] = reward.acall if alike and target.is_async else reward
         for role, function in (("input", input), ("reward", reward)):
             if is_async_function(function) and not target.is_async:
                 raise ConfigurationError(
@@ -98,7 +101,7 @@ class WrappedAgent:
         context.note_input(given)
         output = self._target.run(given)
         with apart(), _blamed("reward", self._reward):
-            reward = _finished(self._reward(task, output), "reward")
+            reward = _finished(self._score(task, output), "reward")
         return Outcome(reward, self._target.answer(output))
 
     async def _run_async(self, context: RolloutContext) -> Outcome:
@@ -108,7 +111,7 @@ class WrappedAgent:
         context.note_input(given)
         output = await self._target.run(given)
         with apart(), _blamed("reward", self._reward):
-            reward = await _awaited(self._reward(task, output))
+            reward = await _awaited(self._score(task, output))
         return Outcome(reward, self._target.answer(output))
 
 

@@ -6,14 +6,14 @@ import difflib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agl_core.budgets import StopReason, Usage
 from agl_core.candidates import Candidate
 from agl_core.prompt_files import PromptFile, write_prompt_file
-from agl_core.prompts import PromptTemplate, Resources
+from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.statistics import Comparison, Verdict
 from agl_core.text import printable
 
@@ -29,6 +29,10 @@ class CandidateRecord:
     """Its mean score on all of the validation set, if it was run there."""
     test: float | None = None
     """Its mean score on the test split, if it was run there."""
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    """The mean of each metric on the validation set, if it was run on all of it."""
+    test_metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    """The mean of each metric on the test split, if it was run there."""
 
     @property
     def id(self) -> str:
@@ -107,6 +111,7 @@ class TrainResult:
             lines.append(describe(self.comparison))
             if self.verdict == "inconclusive":
                 lines.append(outlook(self.comparison))
+        lines += self._metrics()
         spent = self.usage
         lines.append(
             f"spent: {spent.rollouts} rollouts, {spent.model_calls} model calls, "
@@ -115,6 +120,22 @@ class TrainResult:
         if difference := self.diff():
             lines += ["", difference.rstrip("\n")]
         return printable("\n".join(lines))
+
+    def _metrics(self) -> list[str]:
+        """Return a line per split with each metric of the seed and of the best candidate."""
+        known = {record.id: record for record in self.history}
+        seed, best = known.get(fingerprint(self.seed)), known.get(fingerprint(self.best))
+        if seed is None or best is None:
+            return []
+        lines: list[str] = []
+        for split, before, after in (
+            ("validation", seed.metrics, best.metrics),
+            ("test", seed.test_metrics, best.test_metrics),
+        ):
+            if names := dict.fromkeys((*before, *after)):
+                shown = (f"{n} {_shown(before.get(n))} -> {_shown(after.get(n))}" for n in names)
+                lines.append(f"metrics, {split}, seed -> best: {', '.join(shown)}")
+        return lines
 
     def _scores(self) -> dict[str, float | None]:
         scores = {"seed_validation": self.seed_score, "best_validation": self.best_score}

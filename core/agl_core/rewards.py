@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from agl_core.errors import RewardError
 
-__all__ = ["Reward", "coerce_reward"]
+__all__ = ["Reward", "checked_weights", "coerce_reward"]
 
 
 class Reward(float):
@@ -43,6 +43,41 @@ class Reward(float):
         )
         return reward
 
+    @classmethod
+    def of(
+        cls,
+        metrics: Mapping[str, float],
+        *,
+        weights: Mapping[str, float] | None = None,
+        score: Callable[[Mapping[str, float]], float] | None = None,
+        feedback: str = "",
+    ) -> Reward:
+        """Make a reward of several metrics.
+
+        Args:
+            metrics: Named numbers, by convention 0.0 (worst) to 1.0 (best).
+            weights: How much each counts; the score is the weighted mean. A metric that it does
+                not name is recorded and does not count. By default all count the same.
+            score: Makes the score of the metrics, in place of weights.
+            feedback: Why the metrics are what they are.
+
+        Raises:
+            RewardError: If there is no metric, one is not a finite number, the weights name one
+                that is not there, are negative or add up to zero, or both weights and a function
+                are given.
+        """
+        reward = cls(0.0, feedback, metrics)
+        named = reward.metrics
+        if not named:
+            raise RewardError("there are no metrics to make a reward of")
+        if score is not None:
+            if weights is not None:
+                raise RewardError("give weights or a function that makes the score, not both")
+            return cls(_finite(score(named), "score"), feedback, named)
+        shares = dict.fromkeys(named, 1.0) if weights is None else checked_weights(weights, named)
+        total = sum(shares.values())
+        return cls(sum(named[n] * share for n, share in shares.items()) / total, feedback, named)
+
     @property
     def score(self) -> float:
         """The plain number."""
@@ -58,6 +93,31 @@ class Reward(float):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Reward, (float(self), self.feedback, dict(self.metrics)))
+
+
+def checked_weights(weights: Mapping[str, float], names: Iterable[str]) -> dict[str, float]:
+    """Return the weights of metrics by name.
+
+    Raises:
+        RewardError: If a weight is of an unknown metric, no finite number or negative, or all are
+            zero.
+    """
+    known = list(names)
+    checked: dict[str, float] = {}
+    for name, weight in weights.items():
+        if name not in known:
+            raise RewardError(
+                f"the weights name {_shown(name)}, which is no metric; "
+                f"there are: {', '.join(map(_shown, known))}"
+            )
+        checked[name] = _finite(weight, f"weight of {name!r}")
+        if checked[name] < 0:
+            raise RewardError(
+                f"the weight of {name!r} is {weight}: turn the metric around, so that more is good"
+            )
+    if not sum(checked.values()):
+        raise RewardError("the weights add up to zero, so nothing would count")
+    return checked
 
 
 def coerce_reward(value: object) -> Reward:

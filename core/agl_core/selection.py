@@ -11,6 +11,7 @@ from typing import Literal
 from agl_core.budgets import BudgetExhaustedError, StopReason
 from agl_core.candidates import Candidate
 from agl_core.datasets import Dataset
+from agl_core.metrics import mean_metrics
 from agl_core.result import CandidateRecord, TrainResult
 from agl_core.rollouts import Evaluation
 from agl_core.session import Session
@@ -159,6 +160,8 @@ def _history(session: Session, tested: Mapping[str, Evaluation]) -> list[Candida
             candidate,
             session.validation_score(candidate.resources),
             tested[candidate.id].score if candidate.id in tested else None,
+            session.validation_metrics(candidate.resources),
+            mean_metrics(tested.get(candidate.id, ())),
         )
         for candidate in (*session.candidates, *session.rejected)
     ]

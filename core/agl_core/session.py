@@ -15,6 +15,7 @@ from agl_core.candidates import Candidate
 from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset, Task, load_dataset
 from agl_core.errors import ConfigurationError, RolloutError
+from agl_core.metrics import CandidateMetrics
 from agl_core.models import ChatMessage, ModelClient
 from agl_core.outlooks import SeedOutlook
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
@@ -74,6 +75,7 @@ class Session:
         self._candidates: dict[str, Candidate] = {}
         self._rejected: list[Candidate] = []
         self._validations = Validations(val)
+        self._metrics = CandidateMetrics(val.split)
         self._seed_id = fingerprint(initial)
         self._seed_check = SeedCheck(initial, len(val))
         self._seed_outlook = seed_outlook
@@ -145,6 +147,7 @@ class Session:
             self._check_seed(evaluation)
         if str(repeat) == "0" and times >= self.repeats:
             self._validations.add(identity, chosen, evaluation.scores)
+            self._metrics.see(identity, evaluation)
             if identity == self._seed_id and self._seed_outlook is not None:
                 self._seed_outlook.see(self._validations.scores(identity) or ())
         target = self.budget.target
@@ -174,6 +177,7 @@ class Session:
         number = validations.runs(identity)
         evaluation = await self.evaluate(resolved, self.val, repeat=f"confirm-{number}")
         validations.confirm(identity, evaluation.scores)
+        self._metrics.see(identity, evaluation)
         return validations.runs(identity)
 
     async def evaluate_held_out(
@@ -271,6 +275,12 @@ class Session:
     def validation_runs(self, resources: Resources) -> int:
         """Return how often these resources were run on all of `val`."""
         return self._validations.runs(fingerprint(resources))
+
+    def validation_metrics(self, resources: Resources) -> Mapping[str, float]:
+        """Return the mean of each metric on `val`, if these resources were run on all of it."""
+        if self.validation(resources) is None:
+            return {}
+        return self._metrics.means(fingerprint(resources))
 
     def validation_so_far(self, resources: Resources) -> Scores:
         """Return the scores on `val`, in its order; None for what has not been run."""

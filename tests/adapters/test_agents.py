@@ -367,3 +367,17 @@ class TestBlame:
         rollouts = agl.Trainer().dev(agl.wrap(program, input=question_of, reward=grade), tasks, 6)
         assert [rollout.status for rollout in rollouts] == ["succeeded", *["failed"] * 5]
         assert all((rollout.error or "").count("Raised by") == 1 for rollout in rollouts[1:])
+
+
+async def test_a_reward_function_for_both_kinds_of_agents_is_awaited_where_it_can_be() -> None:
+    class Either:
+        def __call__(self, task: Any, output: Any) -> agl.Reward:
+            return agl.Reward(0.25)
+
+        async def acall(self, task: Any, output: Any) -> agl.Reward:
+            return agl.Reward(0.75)
+
+    for target, score in ((program, 0.25), (async_program, 0.75)):
+        agent = agl.wrap(target, input=question_of, reward=Either())
+        trainer = agl.Trainer(agl.Baseline())
+        assert (await trainer.afit(agent, TASKS)).seed_score == score

@@ -87,3 +87,40 @@ def test_survives_copy_and_pickle() -> None:
     reward = Reward(0.5, "half", {"accuracy": 1.0})
     for twin in (copy.deepcopy(reward), pickle.loads(pickle.dumps(reward))):
         assert (twin, twin.feedback, twin.metrics) == (0.5, "half", {"accuracy": 1.0})
+
+
+class TestOfMetrics:
+    METRICS: dict[str, float] = {"accuracy": 1.0, "brevity": 0.4}  # noqa: RUF012
+
+    def test_counts_all_the_same_by_default(self) -> None:
+        reward = Reward.of(self.METRICS, feedback="long")
+        assert reward == pytest.approx(0.7)
+        assert (reward.feedback, dict(reward.metrics)) == ("long", self.METRICS)
+
+    def test_takes_weights_and_records_what_has_none(self) -> None:
+        reward = Reward.of({**self.METRICS, "calls": 7}, weights={"accuracy": 3, "brevity": 1})
+        assert reward == pytest.approx((3 * 1.0 + 0.4) / 4)
+        assert reward.metrics["calls"] == 7
+
+    def test_takes_a_function(self) -> None:
+        product = Reward.of(self.METRICS, score=lambda m: m["accuracy"] * m["brevity"])
+        assert product == pytest.approx(0.4)
+
+    @pytest.mark.parametrize(
+        ("options", "reason"),
+        [
+            ({"weights": {"style": 1}}, "'style', which is no metric; there are: 'accuracy', 'br"),
+            ({"weights": {"accuracy": 0}}, "add up to zero"),
+            ({"weights": {}}, "add up to zero"),
+            ({"weights": {"accuracy": -1, "brevity": 2}}, "turn the metric around"),
+            ({"weights": {"accuracy": math.nan}}, "the weight of 'accuracy' is nan"),
+            ({"weights": {"accuracy": 1}, "score": min}, "not both"),
+            ({"score": lambda metrics: math.inf}, "the score is inf"),
+            ({"metrics": {}}, "there are no metrics"),
+            ({"metrics": {"accuracy": math.nan}}, "metric 'accuracy' is nan"),
+            ({"metrics": {"accuracy": None}}, "there is no metric 'accuracy'"),
+        ],
+    )
+    def test_refuses_what_makes_no_sense(self, options: dict[str, Any], reason: str) -> None:
+        with pytest.raises(RewardError, match=reason):
+            Reward.of(options.pop("metrics", self.METRICS), **options)
