@@ -19,6 +19,7 @@ __all__ = ["Engine", "PromptTemplate", "Resources", "coerce_resources", "fingerp
 Engine = Literal["f-string", "jinja", "literal"]
 
 _F_STRING_PIECE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_JINJA_MARK = re.compile(r"\{[{%#]")
 _NOTHING = re.compile(r"(?!)")
 
 on_format: Scoped[Callable[[PromptTemplate, Mapping[str, Any], str], None]] = Scoped(
@@ -142,6 +143,18 @@ class PromptTemplate:
     def with_text(self, template: str) -> PromptTemplate:
         """Return this template with another text, the engine and declared names kept."""
         return PromptTemplate(template, self._engine, self._variables)
+
+    def escaped(self, text: str) -> str | None:
+        """Return a text so that, as a part of this template, it is rendered as it is.
+
+        None if it cannot be held: literal text with declared names knows no escape, and in Jinja
+        one would be code.
+        """
+        if self._engine == "f-string":
+            return text.replace("{", "{{").replace("}", "}}")
+        if self._engine == "jinja":
+            return None if _JINJA_MARK.search(text) else text
+        return None if _pieces(self._engine, self._variables).search(text) else text
 
     def placeholders(self) -> frozenset[str]:
         """The names that stand in the text as placeholders, declared or not."""

@@ -18,6 +18,7 @@ from agl_core.errors import ConfigurationError, RolloutError
 from agl_core.metrics import CandidateMetrics
 from agl_core.models import ChatMessage, ModelClient
 from agl_core.outlooks import SeedOutlook
+from agl_core.overlap import OverlapGuard
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.rewrites import InvalidRewriteError, check_constraint, check_placeholders
 from agl_core.rollouts import Evaluation, mean_score
@@ -60,6 +61,7 @@ class Session:
         repeats: int = 1,
         constraints: Mapping[str, Constraint] | None = None,
         seed_outlook: SeedOutlook | None = None,
+        guard: OverlapGuard | None = None,
     ) -> None:
         self.train = train
         self.val = val
@@ -79,6 +81,7 @@ class Session:
         self._seed_id = fingerprint(initial)
         self._seed_check = SeedCheck(initial, len(val))
         self._seed_outlook = seed_outlook
+        self._guard = OverlapGuard(train, val) if guard is None else guard
 
     @property
     def budget(self) -> Budget:
@@ -260,6 +263,14 @@ class Session:
         )
         self._callback.on_candidate(candidate, validation)
         return candidate
+
+    def repeats_judged_task(self, text: str) -> bool:
+        """Tell whether a text repeats a task that candidates are judged by; see `OverlapGuard`."""
+        return self._guard.repeats(text)
+
+    def gives_away(self, text: str, answer: str) -> bool:
+        """Tell whether a text repeats such a task, or the answer in it gives one of theirs away."""
+        return self._guard.repeats(text) or self._guard.gives_away(answer)
 
     def say(self, message: str) -> None:
         """Tell those who watch the run something worth knowing."""

@@ -35,6 +35,7 @@ from agl_core.executors import Executor, LocalExecutor
 from agl_core.exporting import provider_to_export_to
 from agl_core.models import ModelClient, OpenAIClient
 from agl_core.outlooks import SeedOutlook, plan_warnings
+from agl_core.overlap import OverlapGuard
 from agl_core.plans import Plan
 from agl_core.prompts import PromptTemplate, coerce_resources
 from agl_core.result import TrainResult
@@ -342,6 +343,7 @@ class Trainer:
                 repeats=self._repeats,
                 constraints=start.constraints,
                 seed_outlook=SeedOutlook(judged, split, self._callback),
+                guard=OverlapGuard(train, [*val, *(test or ())]),
             )
             size = RunSize(len(train), len(val), len(start.prompts), self._repeats)
             spent, test_rollouts = ledger.usage, self._test_rollouts(test)

@@ -12,6 +12,37 @@ from agl_core.errors import ConfigurationError, PlaceholderError
 from agl_core.prompts import PromptTemplate, coerce_resources, fingerprint
 
 
+class TestEscaped:
+    HOSTILE = (
+        "{name} {{x}} { } {{{ }}} {% raw %} {%endraw%} {{ 7*7 }} {# no #} {{{% {0.__class__} é {"
+    )
+
+    @pytest.mark.parametrize("engine", ["f-string", "literal"])
+    def test_text_is_rendered_as_it_is(self, engine: Any) -> None:
+        plain = PromptTemplate("", engine).escaped(self.HOSTILE)
+        assert plain is not None
+        prompt = PromptTemplate(f"Hi.\n{plain}\nBye.", engine)
+        assert prompt.format(name="!") == f"Hi.\n{self.HOSTILE}\nBye."
+        assert prompt.placeholders() == frozenset()
+
+    def test_beside_a_placeholder_it_stays_what_it_is(self) -> None:
+        prompt = PromptTemplate("Hi {name}.")
+        longer = prompt.with_text(f"{prompt.raw}\n{prompt.escaped(self.HOSTILE)}")
+        assert longer.format(name="Ada") == f"Hi Ada.\n{self.HOSTILE}"
+        assert longer.placeholders() == {"name"}
+
+    @pytest.mark.parametrize("text", ["{{ x }}", "{% if x %}", "{# x #}"])
+    def test_jinja_cannot_hold_its_own_marks(self, text: str) -> None:
+        prompt = PromptTemplate("Hi {{ name }}.", "jinja")
+        assert prompt.escaped(f"a {text}") is None
+        assert prompt.escaped("a {x} % # }} %}") == "a {x} % # }} %}"
+
+    def test_literal_text_with_names_cannot_hold_theirs(self) -> None:
+        prompt = PromptTemplate("Hi {name}.", "literal", ["name"])
+        assert prompt.escaped("for {name}") is None
+        assert prompt.escaped("for {other}") == "for {other}"
+
+
 class TestFString:
     @pytest.mark.parametrize(
         ("template", "expected"),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from agl_core.algorithms.beam_search import BeamSearch
+from agl_core.algorithms.demonstrations import Demonstrations
 from agl_core.algorithms.editor import Editor
 from agl_core.algorithms.evidence import SharedBatch
 from agl_core.algorithms.fault_finding import SlotsToRewrite
@@ -48,6 +49,8 @@ class APO:
         parents: How a round chooses its parent.
         slots: Which prompts a rewrite changes, where there are several: those that the critiques
             find at fault, one of them, one of them in turn, or all; see `SlotsToRewrite`.
+        demonstrations: How many examples of training runs that went well are added to each prompt
+            of the best candidate in the end, to be raced like any other edit; see `Demonstrations`.
 
     Raises:
         ConfigurationError: If a number is out of range.
@@ -70,6 +73,7 @@ class APO:
         max_prompt_chars: int = MAX_PROMPT_CHARS,
         parents: ParentChoice = "best",
         slots: SlotsToRewrite = "at_fault",
+        demonstrations: int = 0,
     ) -> None:
         self._settings: dict[str, Any] = {
             "gradient_model": gradient_model or model or "gpt-5-mini",
@@ -83,6 +87,7 @@ class APO:
             "max_prompt_chars": _at_least_one("max_prompt_chars", max_prompt_chars),
             "parents": parents,
             "slots": slots,
+            "demonstrations": _whole("demonstrations", demonstrations, 0),
         }
         for name, choice, choices in (
             ("parents", parents, get_args(ParentChoice)),
@@ -97,6 +102,9 @@ class APO:
             race=Race(val_batch_size),
             rounds=beam_rounds,
             parents=parents,
+            demonstrations=Demonstrations(demonstrations, max_prompt_chars)
+            if demonstrations
+            else None,
         )
 
     @classmethod
@@ -115,7 +123,7 @@ class APO:
         """
         apo = cls(model, **parameters)
         settings = apo._settings
-        del settings["parents"]
+        del settings["parents"], settings["demonstrations"]
         settings["search"] = "published"
         settings["run_initial_validation"] = run_initial_validation
         apo._search = BeamSearch(
@@ -158,8 +166,12 @@ class APO:
 
 
 def _at_least_one(name: str, value: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ConfigurationError(f"{name} is {value!r}; it is a whole number, at least 1")
+    return _whole(name, value, 1)
+
+
+def _whole(name: str, value: int, least: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{name} is {value!r}; it is a whole number, at least {least}")
     return value
 
 

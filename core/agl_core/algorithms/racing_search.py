@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agl_core.algorithms.concurrency import run_all
+from agl_core.algorithms.demonstrations import Demonstrations
 from agl_core.algorithms.editor import Editor
 from agl_core.algorithms.evidence import EvidenceSource, shuffled
 from agl_core.algorithms.memory import CritiqueMemory
@@ -47,6 +48,8 @@ class RacingSearch:
     """How a round makes children of it."""
     memory: Callable[[], CritiqueMemory] = CritiqueMemory
     """What is kept of earlier critiques."""
+    demonstrations: Demonstrations | None = None
+    """Examples that are added to the best candidate in the end, and raced like any other edit."""
 
     def workload(self, size: RunSize) -> Workload:
         """Return what a run takes.
@@ -57,10 +60,11 @@ class RacingSearch:
         validation = size.val * size.repeats
         batch, critiques = self.evidence.rollouts(size.train), self.evidence.critiques
         children = sum(step.most_children(critiques) for step in self.steps)
-        runs = children * (1 + self.race.confirmations)
+        runs = self.rounds * children + (self.demonstrations is not None)
+        confirmed = runs * (1 + self.race.confirmations) * validation
         return Workload(
             rollouts=validation + self.rounds * (batch + validation),
-            most_rollouts=validation + self.rounds * (batch + runs * validation),
+            most_rollouts=validation + self.rounds * batch + confirmed,
             calls=self.rounds * (critiques + size.prompts),
             most_calls=self.rounds * (critiques + children * size.prompts),
         )
@@ -92,6 +96,16 @@ class _Run:
                 session.say("the best candidate is right on every validation task")
                 return
             await self._round(number, pool.parent(self._search.parents))
+        if self._search.demonstrations is not None:
+            await self._demonstrate(self._search.demonstrations)
+
+    async def _demonstrate(self, demonstrations: Demonstrations) -> None:
+        best = self._pool.best()
+        if self._pool.score(best) < PERFECT:
+            shown = demonstrations.added(self._session, best, self._evidence.rollouts)
+            child = self._proposals.admit(shown)
+            if child is not None:
+                await self._raced(child)
 
     async def _round(self, number: int, parent: Candidate) -> None:
         """Make children of a parent, keep those that are no worse, and what was learned."""
