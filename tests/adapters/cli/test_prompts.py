@@ -214,3 +214,22 @@ def test_where_to_apply_prompts_has_to_be_said(file: Path) -> None:
     result = invoke("apply", file, ".")
     assert result.exit_code == 1
     assert "agl prompts apply --to-source FILE PATH..." in result.stderr
+
+
+def test_a_file_is_checked_with_a_rollout_function_and_an_input(program: Path) -> None:
+    (program / "own.py").write_text(
+        "import agl_adapters as agl\nfrom booking import book\n\n"
+        "@agl.rollout\ndef agent(task, prompt_template):\n    return 1.0\n\n"
+        "def shout(task):\n    return task.upper() + '!'\n\n"
+        "def only_loud(text):\n    assert text.endswith('!')\n    return book(text)\n"
+    )
+    agl.save_prompts({"prompt_template": "New."}, program / "prompts.json")
+    tasks = ("--tasks", "tasks.jsonl")
+    assert invoke("check", "prompts.json", "own:agent", *tasks).exit_code == 0
+    agl.save_prompts({"tone": "New.", "more": "New."}, program / "prompts.json")
+    result = invoke("check", "prompts.json", "own:agent", *tasks)
+    assert result.exit_code == 1
+    assert "agent() asks for 'prompt_template'" in result.stderr
+    agl.save_prompts({BOOK: "New."}, program / "prompts.json")
+    result = invoke("check", "prompts.json", "own:only_loud", *tasks, "--input", "own:shout")
+    assert (result.exit_code, result.stderr) == (0, "")
