@@ -154,7 +154,7 @@ def rows(runs: int, tasks: int, wanted: str) -> Iterator[tuple[str, str, str, fl
 def main() -> None:
     """Print a row for each kind of reward, gain and split."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--tasks", type=int, default=40)
     parser.add_argument("--only", default="", help="a part of `rewards | true gain | split`")
     arguments = parser.parse_args()
