@@ -19,6 +19,10 @@ HEADERS = {"x-simulated": "1"}
 """On every response: what comes from here must not pass for a real model's."""
 
 SLOW_PIECES = 20
+MIDWAY = 0.02  # so that the half is on its way when the connection is reset
+SPOILING = frozenset(
+    {FaultKind.TRUNCATED, FaultKind.RESET_MIDWAY, FaultKind.INVALID_JSON, FaultKind.EMPTY}
+)
 ERROR_TYPES = {401: "invalid_request_error", 429: "rate_limit_error"}
 ERROR_CODES = {401: "invalid_api_key", 429: "rate_limit_exceeded"}
 SPOILED = Reply("This reply is spoiled by a simulated fault.")
@@ -29,10 +33,12 @@ def json_response(value: object, status: int = 200) -> Response:
     return Response(encode(value), status, HEADERS, "application/json")
 
 
-def error_response(status: int, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def error_response(
+    status: int, message: str, headers: Mapping[str, str] | None = None, code: str | None = None
+) -> Response:
     """An error in the form that the API gives it."""
     kind = ERROR_TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    code = ERROR_CODES.get(status)
+    code = code or ERROR_CODES.get(status)
     error = {"message": f"simulated: {message}", "type": kind, "param": None, "code": code}
     body = encode({"error": error})
     return Response(body, status, {**HEADERS, **(headers or {})}, "application/json")
@@ -55,8 +61,11 @@ def deliver_fault(
     if fault.kind == FaultKind.RESET:
         connections.reset(request)
         return Response()  # goes nowhere
-    if fault.kind in (FaultKind.TRUNCATED, FaultKind.INVALID_JSON, FaultKind.EMPTY):
+    if fault.kind in SPOILING:
         return _spoiled(fault, call, wire, request, connections)
+    if fault.kind == FaultKind.QUOTA:
+        message = "You exceeded your current quota, please check your plan and billing details."
+        return error_response(429, message, code="insufficient_quota")
     retry = fault.kind == FaultKind.RATE_LIMIT_RETRY_AFTER
     headers = {"retry-after": f"{fault.seconds:g}"} if retry else {}
     return error_response(int(fault.kind[:3]), "A fault of the service.", headers)
@@ -68,11 +77,15 @@ def _spoiled(
     answer = finish(call, SPOILED, "0" * 24, 0)
     whole = wire.whole(call, answer)
     half = whole[: len(whole) // 2]
-    if fault.kind == FaultKind.TRUNCATED:
+    if fault.kind in (FaultKind.TRUNCATED, FaultKind.RESET_MIDWAY):
 
         async def cut() -> AsyncIterator[bytes]:
             yield b"data: " + half if call.stream else half
-            connections.close(request)
+            if fault.kind == FaultKind.TRUNCATED:
+                connections.close(request)
+            else:
+                await asyncio.sleep(MIDWAY)
+                connections.reset(request)
 
         return _pieces(cut(), call)
     body = wire.empty(call, answer) if fault.kind == FaultKind.EMPTY else half

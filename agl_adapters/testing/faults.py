@@ -21,6 +21,10 @@ class FaultKind(StrEnum):
     """HTTP 429 without a hint when to come back."""
     RATE_LIMIT_RETRY_AFTER = "429-retry-after"
     """HTTP 429 with a Retry-After header of `seconds`."""
+    QUOTA = "429-quota"
+    """HTTP 429 as for an account whose quota is used up: no wait helps."""
+    BUSY = "429-busy"
+    """HTTP 429 for each call that comes while `calls` others are being answered."""
     SERVER_ERROR = "500"
     """HTTP 500."""
     UNAVAILABLE = "503"
@@ -29,6 +33,8 @@ class FaultKind(StrEnum):
     """HTTP 401, as for a wrong key."""
     RESET = "reset"
     """The connection is reset before a byte is sent."""
+    RESET_MIDWAY = "reset-midway"
+    """Half of the body is sent, then the connection is reset."""
     TRUNCATED = "truncated"
     """Half of the body is sent, then the connection closes."""
     INVALID_JSON = "invalid-json"
@@ -50,7 +56,8 @@ class Fault:
     Attributes:
         kind: What goes wrong.
         rate: The probability that a call is hit, among those which it may hit.
-        calls: It hits at most so many calls and then no more. None: no limit.
+        calls: It hits at most so many calls and then no more. None: no limit. Of `429-busy`: so
+            many calls are answered at once.
         marker: It may hit only calls with this text in a message. None: any call.
         seconds: The length of a slow reply, or the wait that Retry-After asks for.
 
@@ -85,19 +92,26 @@ class Faults:
         self.seed = seed
         self.left = [fault.calls for fault in self.faults]
 
-    def hit(self, digest: bytes, attempt: int, texts: Sequence[str]) -> Fault | None:
+    def hit(
+        self, digest: bytes, attempt: int, texts: Sequence[str], answering: int = 0
+    ) -> Fault | None:
         """The fault that hits this call, if any.
 
         Args:
             digest: The call's content hash.
             attempt: How often the same content was tried before.
             texts: The call's texts, in which markers are looked for.
+            answering: How many calls are being answered.
         """
         if not self.faults:
             return None
         rng = draws("faults", self.seed, digest, attempt)
         for place, fault in enumerate(self.faults):
             drawn = rng.random()
+            if fault.kind == FaultKind.BUSY:
+                if answering >= (fault.calls or 0):
+                    return fault
+                continue
             left = self.left[place]
             if drawn >= fault.rate or left == 0:
                 continue

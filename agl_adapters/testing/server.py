@@ -66,6 +66,7 @@ class SimulatedService:
         self._faults = Faults(faults, seed)
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_LIMIT)
         self._received = 0
+        self._answering = 0
         self._tried: Counter[bytes] = Counter()
         self._answered: Counter[bytes] = Counter()
         self._usage: Counter[str] = Counter()
@@ -102,7 +103,7 @@ class SimulatedService:
         self._record(call, raw, request)
         digest = call.digest()
         texts = [message.text for message in call.messages]
-        fault = self._faults.hit(digest, self._tried[digest], texts)
+        fault = self._faults.hit(digest, self._tried[digest], texts, self._answering)
         self._tried[digest] += 1
         if fault is not None and fault.kind != FaultKind.SLOW:
             await asyncio.sleep(self._latency)
@@ -113,7 +114,9 @@ class SimulatedService:
         identity = rng.randbytes(12).hex()
         reply = self._reply(call, rng)
         if delay := self._latency + reply.delay:
+            self._answering += 1
             await asyncio.sleep(delay)
+            self._answering -= 1
         if reply.status != 200:
             return error_response(reply.status, reply.text)
         finished = finish(call, reply, identity, int(time.time()))

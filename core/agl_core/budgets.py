@@ -5,20 +5,32 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from agl_core.errors import AglError, ConfigurationError
 from agl_core.rollouts import ModelUsage
 
 __all__ = ["Budget", "BudgetExhaustedError", "Ledger", "StopReason", "Usage"]
 
+T = TypeVar("T")
+
 StopReason = Literal[
-    "completed", "rollouts", "model_calls", "tokens", "dollars", "seconds", "target", "interrupted"
+    "completed",
+    "rollouts",
+    "model_calls",
+    "tokens",
+    "dollars",
+    "seconds",
+    "target",
+    "interrupted",
+    "unavailable",
+    "failed",
 ]
-"""Why a run ended: the algorithm finished, a cap of the budget, its target, or Ctrl-C."""
+"""Why a run ended: the algorithm finished, a cap of the budget, its target, Ctrl-C, a service that
+is down, or an error (whose `AglError.result` this is then in)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +87,11 @@ class BudgetExhaustedError(AglError):
     """A cap of the budget is reached. Ends the algorithm; the run ends well.
 
     Attributes:
-        reason: Which cap.
+        reason: Which cap, or what else ended it.
     """
 
-    def __init__(self, reason: StopReason) -> None:
-        super().__init__(_STOPS.get(reason, f"the budget's {reason} are used up"))
+    def __init__(self, reason: StopReason, message: str = "") -> None:
+        super().__init__(message or _STOPS.get(reason, f"the budget's {reason} are used up"))
         self.reason: StopReason = reason
 
 
@@ -108,6 +120,7 @@ class Ledger:
         self._reserved = ModelUsage()
         self._set_aside = 0
         self._refusal: AglError | None = None
+        self._refused = asyncio.Event()
         self._largest: dict[_Kind, ModelUsage] = {}
         self._settled = asyncio.Event()
 
@@ -146,17 +159,40 @@ class Ledger:
         self._set_aside = 0
         if isinstance(self._refusal, BudgetExhaustedError) and self._refusal.reason == "target":
             self._refusal = None
+            self._refused.clear()
         self._wake()
 
-    def stop(self, reason: StopReason) -> None:
+    def stop(self, reason: StopReason, message: str = "") -> None:
         """Refuse every further reservation; what is in flight goes on."""
         if self._refusal is None or isinstance(self._refusal, BudgetExhaustedError):
-            self.refuse(BudgetExhaustedError(reason))
+            self.refuse(BudgetExhaustedError(reason, message))
 
     def refuse(self, error: AglError) -> None:
         """Refuse every further reservation with this error: the run cannot go on."""
         self._refusal = error
+        self._refused.set()
         self._wake()
+
+    def raise_if_refused(self) -> None:
+        """Raise what further reservations are refused with, if they are."""
+        if self._refusal is not None:
+            raise self._refusal
+
+    async def unless_refused(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """Wait for something, but not any longer when further reservations are refused.
+
+        Raises:
+            AglError: What they are refused with.
+        """
+        job = asyncio.create_task(waiting)
+        refusal = asyncio.create_task(self._refused.wait())
+        try:
+            await asyncio.wait({job, refusal}, return_when=asyncio.FIRST_COMPLETED)
+            self.raise_if_refused()
+            return job.result()
+        finally:
+            job.cancel()
+            refusal.cancel()
 
     @asynccontextmanager
     async def rollout(self) -> AsyncGenerator[None]:
@@ -222,8 +258,7 @@ class Ledger:
         Raises:
             BudgetExhaustedError: If there would be none even if what is in flight took nothing.
         """
-        if self._refusal is not None:
-            raise self._refusal
+        self.raise_if_refused()
         room = kind in self._largest or not (self._in_flight[kind] and self._is_measured())
         for reason, cap, spent, reserved, aside in self._accounts(kind):
             if aside >= cap and self._rollouts == 1:

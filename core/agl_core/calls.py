@@ -11,7 +11,7 @@ from typing import Any
 from agl_core.budgets import Ledger
 from agl_core.callbacks import Callback
 from agl_core.canaries import Canary
-from agl_core.errors import ConfigurationError, ModelError
+from agl_core.errors import ConfigurationError, ModelError, StoreError
 from agl_core.models import ChatMessage, ModelClient, RefusedError
 from agl_core.single_flight import SingleFlight
 from agl_core.store import Journal
@@ -107,6 +107,10 @@ class ModelCalls:
                 "usage": completion.usage.to_json(),
                 "response_id": completion.id,
             }
-            self._journal.store.add_call(self._journal.run, digest, record)
+            try:
+                self._journal.store.add_call(self._journal.run, digest, record)
+            except StoreError as error:
+                self._ledger.refuse(error)  # what cannot be kept is not to be paid for
+                raise
         self._callback.on_call(model, False)
         return completion.text

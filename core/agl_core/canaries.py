@@ -14,15 +14,21 @@ class Canary:
 
     def __init__(self) -> None:
         self._proven = False
+        self._doubtful = False
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def sent(self) -> AsyncGenerator[None]:
+    async def sent(self) -> AsyncGenerator[Canary]:
         """Wait for a turn and hold it for the block; a block that raises proves nothing."""
         if not self._proven:
             async with self._lock:
                 if not self._proven:
-                    yield
-                    self._proven = True
+                    self._doubtful = False
+                    yield self
+                    self._proven = not self._doubtful
                     return
-        yield
+        yield self
+
+    def proves_nothing(self) -> None:
+        """Say that the one that went alone came back, and not well."""
+        self._doubtful = True

@@ -18,6 +18,8 @@ AglError
 
 from __future__ import annotations
 
+from typing import Any
+
 from agl_core.text import printable
 
 __all__ = [
@@ -43,6 +45,10 @@ class AglError(Exception):
 
     As text it is safe to print: it may quote tasks, prompts and what models answered.
     """
+
+    result: Any = None
+    """The `TrainResult` of what a run had found when this error ended it; None if that was before
+    its prompts were known, or in no run."""
 
     def __str__(self) -> str:
         return printable(super().__str__())

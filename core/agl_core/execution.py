@@ -15,14 +15,15 @@ from agl_core.agents import Agent, Outcome, RolloutContext
 from agl_core.binding import SlotUse, bound
 from agl_core.datasets import Task
 from agl_core.errors import AglError, ConfigurationError, ModelError
-from agl_core.failures import is_refusal, is_transient, retry_after, traceback_text
-from agl_core.genai import model_calls, usage
+from agl_core.failures import is_refusal, traceback_text
+from agl_core.genai import is_model_call, model_calls, usage
 from agl_core.prompts import Resources
 from agl_core.rewards import Reward, coerce_reward
 from agl_core.rollouts import ModelUsage, RolloutStatus, json_safe
 from agl_core.sightings import Sightings
 from agl_core.spans import Span
 from agl_core.text import cut
+from agl_core.troubles import Trouble, trouble, trouble_in
 
 if TYPE_CHECKING:
     from agl_core.recording import Recording
@@ -58,7 +59,8 @@ class Attempt:
     error: str | None = None
     fatal: AglError | None = None
     """If set, no other rollout can do better (bad configuration, refused credentials): stop."""
-    retry_after: float | None = None
+    trouble: Trouble | None = None
+    """What the world did wrong, where it is that which failed."""
     spans: tuple[Span, ...] = ()
     slots: Mapping[str, SlotUse] = field(default_factory=dict[str, SlotUse])
     reads: frozenset[str] = frozenset()
@@ -70,7 +72,15 @@ class Attempt:
 
 
 class AgentTimeoutError(AglError):
-    """The agent did not finish within the rollout's time limit."""
+    """The agent did not finish within the rollout's time limit.
+
+    Attributes:
+        trouble: What kept it, if that was the world.
+    """
+
+    def __init__(self, message: str, trouble: Trouble | None) -> None:
+        super().__init__(message)
+        self.trouble = trouble
 
 
 class AgentExitError(AglError):
@@ -126,8 +136,11 @@ class RunningAttempt:
                     task.add_done_callback(_retrieve)
                     task.cancel()
             if not done:
+                error = AgentTimeoutError(
+                    f"no result within {timeout:g} seconds", self._slow_service()
+                )
                 await asyncio.wait({task}, timeout=_GRACE)
-                raise AgentTimeoutError(f"no result within {timeout:g} seconds")
+                raise error
             if task.cancelled():
                 raise AgentExitError("the agent cancelled its own task")
             self._read_outcome(attempt, task.result())
@@ -141,9 +154,21 @@ class RunningAttempt:
         """
         timeout = self._request.timeout or 0.0
         error = f"no result within {timeout:g} seconds; the thread was left behind in:\n{where}"
-        attempt = Attempt("timed_out", error=error, started=time.time() - timeout, seconds=timeout)
+        attempt = Attempt(error=error, started=time.time() - timeout, seconds=timeout)
+        attempt.trouble = self._slow_service()
+        attempt.status = "timed_out" if attempt.trouble is None else "unavailable"
         self._read_records(attempt)
         return attempt
+
+    def _slow_service(self) -> Trouble | None:
+        """Return the trouble, if one model call has taken most of the time and goes on."""
+        timeout = self._request.timeout or 0.0
+        for span in () if self._recording is None else self._recording.pending:
+            waited = time.time() - span.start_ns / 1e9
+            if is_model_call(span) and waited > timeout / 2:
+                text = f"a model call was not answered within {waited:.1f} of {timeout:g} seconds"
+                return Trouble(text, slow=True)
+        return None
 
     async def _guarded(self) -> Outcome:
         # asyncio lets these through to the event loop, which would end the whole run.
@@ -190,6 +215,9 @@ class RunningAttempt:
             if attempt.error is None:
                 raise
         self._read_records(attempt)
+        if attempt.status == "succeeded" and (nothing := trouble_in(attempt.spans)) is not None:
+            # The agent took it for an answer; what it made of that says nothing of its prompts.
+            attempt.status, attempt.trouble, attempt.error = "unavailable", nothing, nothing.text
 
     def _read_outcome(self, attempt: Attempt, outcome: Outcome) -> None:
         attempt.output = json_safe(outcome.output)
@@ -201,15 +229,18 @@ class RunningAttempt:
     def _read_error(self, attempt: Attempt, error: BaseException) -> None:
         attempt.status, attempt.error = "failed", traceback_text(error)
         if isinstance(error, AgentTimeoutError):
-            attempt.status = "timed_out"
+            attempt.trouble = error.trouble
+            attempt.status = "timed_out" if error.trouble is None else "unavailable"
         elif isinstance(error, ConfigurationError):
             attempt.fatal = type(error)(f"task {self._request.task.name}: {error}")
         elif is_refusal(error):
             attempt.fatal = ModelError(
                 f"the model service refused the agent's credentials: {error}"
             )
-        elif is_transient(error):
-            attempt.status, attempt.retry_after = "unavailable", retry_after(error)
+        else:
+            spans = () if self._recording is None else self._recording.spans
+            attempt.trouble = trouble(error) or trouble_in(spans, error)
+            attempt.status = "failed" if attempt.trouble is None else "unavailable"
 
     def _read_records(self, attempt: Attempt) -> None:
         attempt.spans = () if self._recording is None else self._recording.snapshot()

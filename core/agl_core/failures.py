@@ -9,12 +9,20 @@ from types import TracebackType
 
 from agl_core.text import cut_middle, printable
 
-__all__ = ["is_refusal", "is_transient", "retry_after", "traceback_text"]
+__all__ = [
+    "CLIENTS",
+    "TRANSIENT_NAMES",
+    "causes",
+    "is_refusal",
+    "is_transient",
+    "raised_by",
+    "status_of",
+    "traceback_text",
+]
 
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 _REFUSED_STATUS = frozenset({401, 403})
-# By name, so that neither openai nor an HTTP client has to be imported to recognize their errors.
-_TRANSIENT_NAMES = frozenset(
+TRANSIENT_NAMES = frozenset(
     {
         "APIConnectionError",
         "APITimeoutError",
@@ -31,11 +39,14 @@ _TRANSIENT_NAMES = frozenset(
         "WriteTimeout",
     }
 )
+"""Exceptions of clients that are the world's failure: by name, so that neither openai nor an HTTP
+client has to be imported to recognize them."""
 # Libraries whose exceptions are about a model service.
 _MODEL_CLIENTS = frozenset({"openai", "anthropic", "groq"})
 # Libraries that carry requests.
 _HTTP_CLIENTS = frozenset({"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "requests"})
-_CLIENTS = _MODEL_CLIENTS | _HTTP_CLIENTS
+CLIENTS = _MODEL_CLIENTS | _HTTP_CLIENTS
+"""Packages of clients."""
 # Packages whose frames above the agent's are of no interest to it.
 _MACHINERY = frozenset({"agl_core", "agl_adapters"})
 
@@ -45,11 +56,11 @@ def is_transient(error: BaseException) -> bool:
 
     The chain of causes is searched, since frameworks wrap the errors of their clients.
     """
-    for link in _chain(error):
-        status = _status(link)
+    for link in causes(error):
+        status = status_of(link)
         if status is not None:
             return status in _TRANSIENT_STATUS
-        if type(link).__name__ in _TRANSIENT_NAMES and _raised_by(link, _CLIENTS):
+        if type(link).__name__ in TRANSIENT_NAMES and raised_by(link, CLIENTS):
             return True
         if isinstance(link, ConnectionError) or _is_garbled_answer(link) or _is_stale(link):
             return True
@@ -62,20 +73,9 @@ def is_refusal(error: BaseException) -> bool:
     A web page that refuses an agent's tool is not meant.
     """
     return any(
-        _status(link) in _REFUSED_STATUS and _raised_by(link, _MODEL_CLIENTS)
-        for link in _chain(error)
+        status_of(link) in _REFUSED_STATUS and raised_by(link, _MODEL_CLIENTS)
+        for link in causes(error)
     )
-
-
-def retry_after(error: BaseException) -> float | None:
-    """Return how many seconds the service asked to wait, if it did."""
-    for link in _chain(error):
-        headers = getattr(getattr(link, "response", None), "headers", None)
-        try:
-            return max(0.0, float(headers.get("retry-after")))  # pyright: ignore[reportOptionalMemberAccess]
-        except (AttributeError, TypeError, ValueError):
-            continue  # no response, no such header, or a date
-    return None
 
 
 def traceback_text(error: BaseException, limit: int = 8_000) -> str:
@@ -90,7 +90,8 @@ def traceback_text(error: BaseException, limit: int = 8_000) -> str:
     return printable(cut_middle(text, limit))
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it says that it comes from."""
     seen: set[int] = set()
     queue: list[BaseException] = [error]
     while queue:
@@ -107,7 +108,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             queue.append(link.__cause__)
 
 
-def _status(error: BaseException) -> int | None:
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status that an error is about."""
     for owner in (error, getattr(error, "response", None)):
         status = getattr(owner, "status_code", None)
         if isinstance(status, int):
@@ -115,13 +117,14 @@ def _status(error: BaseException) -> int | None:
     return None
 
 
-def _raised_by(error: BaseException, packages: Set[str]) -> bool:
+def raised_by(error: BaseException, packages: Set[str]) -> bool:
+    """Tell whether an error is of a class of one of these packages."""
     return any(_package(kind.__module__) in packages for kind in type(error).__mro__)
 
 
 def _is_garbled_answer(error: BaseException) -> bool:
     """Tell whether the body of an HTTP answer was no JSON: the clients let that error through."""
-    return isinstance(error, json.JSONDecodeError) and _passed_http_client(error)
+    return isinstance(error, json.JSONDecodeError) and _passed(error, CLIENTS)
 
 
 def _is_stale(error: BaseException) -> bool:
@@ -132,13 +135,14 @@ def _is_stale(error: BaseException) -> bool:
     return (
         isinstance(error, RuntimeError)
         and "event loop" in str(error).lower()
-        and _passed_http_client(error)
+        and _passed(error, _HTTP_CLIENTS)
     )
 
 
-def _passed_http_client(error: BaseException) -> bool:
+def _passed(error: BaseException, packages: Set[str]) -> bool:
+    """Tell whether an error came through the code of one of these packages."""
     link = error.__traceback__
-    while link is not None and _owner(link) not in _HTTP_CLIENTS:
+    while link is not None and _owner(link) not in packages:
         link = link.tb_next
     return link is not None
 

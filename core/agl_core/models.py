@@ -1,22 +1,21 @@
-"""The optimizer's model: one chat call at a time, retried and counted."""
+"""The optimizer's model: one chat call at a time."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from agl_core.backoff import Backoff
 from agl_core.errors import ConfigurationError, ModelError
 from agl_core.failures import is_refusal
 from agl_core.rollouts import ModelUsage
 from agl_core.spans import clean_text
+from agl_core.troubles import Trouble, trouble
 
 if TYPE_CHECKING:
     import openai
 
-__all__ = ["Completion", "ModelClient", "OpenAIClient", "RefusedError"]
+__all__ = ["Completion", "ModelClient", "OpenAIClient", "RefusedError", "UnavailableError"]
 
 ChatMessage = Mapping[str, str]
 """A message with ``role`` and ``content``."""
@@ -24,6 +23,18 @@ ChatMessage = Mapping[str, str]
 
 class RefusedError(ModelError):
     """The model service rejected the credentials, or has no such model; no further call can do."""
+
+
+class UnavailableError(ModelError):
+    """The world failed a call: a rate limit, a server error, a broken connection, no sense.
+
+    Attributes:
+        trouble: What the service did.
+    """
+
+    def __init__(self, message: str, trouble: Trouble) -> None:
+        super().__init__(message)
+        self.trouble = trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +61,11 @@ class ModelClient(Protocol):
     async def complete(
         self, model: str, messages: Sequence[ChatMessage], temperature: float
     ) -> Completion:
-        """Make one call, with retries.
+        """Make one call, once: the run tries again, with what it knows of the service.
 
         Raises:
             RefusedError: If the service rejects the credentials, or has no such model.
+            UnavailableError: If the world failed it and another attempt may do.
             ModelError: If it fails for good.
         """
         ...
@@ -69,20 +81,12 @@ class OpenAIClient:
     Args:
         client: The client to use; it is not closed. Without one, a client is made from
             ``OPENAI_API_KEY`` and ``OPENAI_BASE_URL``.
-        max_retries: How often the client tries again after rate limits, server errors and broken
-            connections, with backoff, honoring ``Retry-After``.
-        backoff: How answers that make no sense (no JSON, no choice) are asked for again.
 
     Raises:
         ConfigurationError: If there is no client and no API key.
     """
 
-    def __init__(
-        self,
-        client: openai.AsyncOpenAI | None = None,
-        max_retries: int = 6,
-        backoff: Backoff | None = None,
-    ) -> None:
+    def __init__(self, client: openai.AsyncOpenAI | None = None) -> None:
         import openai
 
         self._owned = client is None
@@ -99,8 +103,13 @@ class OpenAIClient:
             raise ConfigurationError(
                 f"client is {type(client).__name__}; give an openai.AsyncOpenAI"
             )
-        self._client = client.with_options(max_retries=max_retries)
-        self._backoff = backoff or Backoff()
+        # Not by itself: it knows nothing of what the service told others.
+        self._client = client.with_options(max_retries=0)
+
+    @property
+    def service(self) -> str:
+        """The host and port of the service."""
+        return self._client.base_url.netloc.decode()
 
     async def check(self, models: Sequence[str]) -> None:
         """Ask for the models' descriptions. Only a refusal counts: not all services have them."""
@@ -120,23 +129,20 @@ class OpenAIClient:
         """Make one call; see `ModelClient`."""
         import openai
 
-        attempt = 1
-        while True:
-            try:
-                return await self._complete(model, messages, temperature)
-            except openai.OpenAIError as error:
-                if is_refusal(error):
-                    raise RefusedError(_refusal(model, error)) from error
-                if isinstance(error, openai.NotFoundError):
-                    raise RefusedError(f"the model service has no {model}: {error}") from error
-                raise ModelError(f"the call to {model} failed: {error}") from error
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
-                if attempt >= self._backoff.attempts:
-                    raise ModelError(
-                        f"the call to {model} failed: the answer makes no sense: {error!r}"
-                    ) from error
-            await asyncio.sleep(self._backoff.seconds(attempt, None))
-            attempt += 1
+        try:
+            return await self._complete(model, messages, temperature)
+        except openai.OpenAIError as error:
+            if is_refusal(error):
+                raise RefusedError(_refusal(model, error)) from error
+            if isinstance(error, openai.NotFoundError):
+                raise RefusedError(f"the model service has no {model}: {error}") from error
+            message, found = f"the call to {model} failed: {error}", trouble(error)
+            if found is None:
+                raise ModelError(message) from error
+            raise UnavailableError(message, found) from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            message = f"the call to {model} failed: the answer makes no sense: {error!r}"
+            raise UnavailableError(message, Trouble(message, self.service)) from error
 
     async def _complete(
         self, model: str, messages: Sequence[ChatMessage], temperature: float

@@ -98,6 +98,11 @@ class Recording:
         """
         return self._so_far() if self._closed is None else self._closed
 
+    @property
+    def pending(self) -> list[Span]:
+        """The spans that have not ended, each with its start as its end."""
+        return [span for span in map(_copied, list(self._open.values())) if span is not None]
+
     def started(self, span: ReadableSpan) -> None:
         """Take note of a span of this rollout."""
         self._open[_key(span)] = span

@@ -7,20 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 
-from agl_core.backoff import Backoff
 from agl_core.budgets import BudgetExhaustedError, Ledger
 from agl_core.callbacks import Callback
 from agl_core.canaries import Canary
 from agl_core.datasets import Task
-from agl_core.errors import AglError, ConfigurationError
+from agl_core.errors import AglError, ConfigurationError, StoreError
 from agl_core.execution import Attempt, RolloutRequest
 from agl_core.executors import Executor
 from agl_core.match_guard import MatchGuard
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
+from agl_core.retries import Retries
 from agl_core.rollouts import ModelUsage, Rollout
+from agl_core.services import Services
 from agl_core.single_flight import SingleFlight
 from agl_core.slot_policy import MAX_UNMATCHED
 from agl_core.store import RolloutKey, Store
+from agl_core.turns import Turns
 
 __all__ = ["RolloutRunner"]
 
@@ -44,7 +46,7 @@ class RolloutRunner:
         n_runners: int,
         timeout: float | None,
         failure_reward: float,
-        backoff: Backoff,
+        services: Services,
         max_unmatched: float = MAX_UNMATCHED,
     ) -> None:
         self._executor = executor
@@ -54,7 +56,8 @@ class RolloutRunner:
         self._callback = callback
         self._timeout = timeout
         self._failure_reward = failure_reward
-        self._backoff = backoff
+        self._retries = Retries(services, services.lane())
+        self._turns = Turns(n_runners)
         self._running = SingleFlight[RolloutKey, Rollout]()
         self._own: dict[str, PromptTemplate] = {}
         self._fixed: Resources = {}
@@ -173,22 +176,32 @@ class RolloutRunner:
             priority=priority,
             observed=self._seed is None,
         )
-        async with self._canary.sent(), self._ledger.rollout():
-            usage = ModelUsage()
-            while True:
-                attempt = await self._executor.run(request)
-                usage += attempt.usage
-                if attempt.fatal is not None and self._stops(attempt.fatal, bound, task):
-                    self._ledger.spend_rollout(usage)
-                    self._ledger.refuse(attempt.fatal)
-                    raise attempt.fatal
-                if attempt.status != "unavailable" or request.attempt >= self._backoff.attempts:
-                    break
-                await asyncio.sleep(self._backoff.seconds(request.attempt, attempt.retry_after))
-                request = replace(request, attempt=request.attempt + 1)
+        usage = ModelUsage()
+
+        async def run(number: int) -> Attempt:
+            nonlocal request, usage
+            request = replace(request, attempt=number)
+            attempt = await self._executor.run(request)
+            usage += attempt.usage
+            if attempt.fatal is not None and self._stops(attempt.fatal, bound, task):
+                self._ledger.spend_rollout(usage)
+                self._ledger.refuse(attempt.fatal)
+                raise attempt.fatal
+            return attempt
+
+        async with self._canary.sent() as canary, self._ledger.rollout():
+            attempt = await self._retries.result(
+                run, lambda attempt: attempt.trouble, lambda: self._turns.entered(priority)
+            )
+            if attempt.trouble is not None:
+                canary.proves_nothing()
             rollout = self._rollout(request, attempt, usage)
             self._ledger.spend_rollout(usage)
-            self._store.add_rollout(self._run, key, rollout.to_json())
+            try:
+                self._store.add_rollout(self._run, key, rollout.to_json())
+            except StoreError as error:
+                self._ledger.refuse(error)  # what cannot be kept is not to be paid for
+                raise
         self._callback.on_rollout(rollout, False)
         self._raise_if_unmatched(rollout)
         return rollout

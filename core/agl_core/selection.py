@@ -49,14 +49,14 @@ async def conclude(
 
     With a test split, the best two candidates and the seed are run on it, fresh and at the same
     time; the better of the two there is chosen, and the verdict accounts for that choice. Without
-    one, or if the run was interrupted, choice and verdict are taken from the validation scores,
+    one, or if the run was cut short, choice and verdict are taken from the validation scores,
     with the choice among all candidates accounted for.
     """
     seed = Candidate(session.initial)
     finalists = _finalists(session, seed)
     choice, tested = _Choice(seed, None), dict[str, Evaluation]()
     if finalists:
-        if test is not None and stop_reason != "interrupted":
+        if test is not None and stop_reason not in ("interrupted", "unavailable"):
             try:
                 tested = await _tested(session, [seed, *finalists], test)
             except BudgetExhaustedError as stop:

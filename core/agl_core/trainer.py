@@ -29,7 +29,7 @@ from agl_core.callbacks import Callback, Callbacks, Logged
 from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset, DatasetSource, load_dataset
 from agl_core.discovery import Survey, find_seed, survey
-from agl_core.errors import ConfigurationError
+from agl_core.errors import AglError, ConfigurationError
 from agl_core.event_loops import run_blocking
 from agl_core.executors import Executor, LocalExecutor
 from agl_core.exporting import provider_to_export_to
@@ -39,10 +39,12 @@ from agl_core.overlap import OverlapGuard
 from agl_core.plans import Plan
 from agl_core.prompts import PromptTemplate, coerce_resources
 from agl_core.result import TrainResult
+from agl_core.retries import RetryingClient
 from agl_core.rollouts import Evaluation
 from agl_core.runners import RolloutRunner
 from agl_core.runs import begin_or_resume, new_run_name, run_name
 from agl_core.selection import FINALISTS, Acceptance, conclude
+from agl_core.services import Services
 from agl_core.session import Session
 from agl_core.simulation import is_simulated_environment
 from agl_core.slot_policy import MAX_UNMATCHED, SlotPolicy
@@ -301,10 +303,24 @@ class Trainer:
     async def _searched(self, session: Session, name: str, test: Dataset | None) -> TrainResult:
         stop_reason: StopReason = "completed"
         try:
-            await self._algorithm.run(session)
-            session.raise_if_none_answered()
-        except BudgetExhaustedError as stop:
-            stop_reason = stop.reason
+            try:
+                await self._algorithm.run(session)
+                session.raise_if_none_answered()
+            except BudgetExhaustedError as stop:
+                stop_reason = stop.reason
+                self._tell(stop)
+            return await self._concluded(session, name, stop_reason, test)
+        except AglError as error:
+            error.result = await self._concluded(session, name, "failed", None)
+            raise
+
+    def _tell(self, stop: BudgetExhaustedError) -> None:
+        if stop.reason == "unavailable":
+            self._callback.on_warning(f"the run ends with the best so far: {stop}")
+
+    async def _concluded(
+        self, session: Session, name: str, stop_reason: StopReason, test: Dataset | None
+    ) -> TrainResult:
         return await conclude(
             session,
             test=test,
@@ -379,6 +395,7 @@ class Trainer:
     ) -> AsyncGenerator[tuple[RolloutRunner, ModelClient | None]]:
         agent.check(self._initial)
         client = self._model_client()
+        services = Services(self._backoff, ledger, self._callback)
         exporting = provider_to_export_to(self._tracer_provider)
         tracing = Tracing(exporting or self._tracer_provider, self._capture_content)
         async with contextlib.AsyncExitStack() as stack:
@@ -404,10 +421,10 @@ class Trainer:
                 n_runners=self._n_runners,
                 timeout=self._timeout,
                 failure_reward=self._failure_reward,
-                backoff=self._backoff,
+                services=services,
                 max_unmatched=self._slots.max_unmatched,
             )
-            yield runner, client
+            yield runner, None if client is None else RetryingClient(client, services)
 
     def _test_rollouts(self, test: Dataset | None) -> int:
         """Return what the seed and the finalists take on the test split."""

@@ -25,6 +25,7 @@ from agl_core.outlooks import SeedOutlook
 from agl_core.prompts import coerce_resources
 from agl_core.rollouts import ModelUsage
 from agl_core.runners import RolloutRunner
+from agl_core.services import Services
 from agl_core.session import Session
 from agl_core.slot_policy import SlotPolicy
 from agl_core.store import Journal, MemoryStore, Store
@@ -96,6 +97,8 @@ async def running(  # noqa: PLR0913 - all optional
     tracing, executor = Tracing(), LocalExecutor()
     ledger, store = Ledger(budget or Budget()), store or MemoryStore()
     executor.open(agent, tracing, n_runners)
+    quick = Backoff(attempts=3, initial=0.001, longest=0.01)
+    services = Services(backoff or quick, ledger, callback or Callback())
     runner = RolloutRunner(
         executor=executor,
         store=store,
@@ -105,7 +108,7 @@ async def running(  # noqa: PLR0913 - all optional
         n_runners=n_runners,
         timeout=limit,
         failure_reward=failure_reward,
-        backoff=backoff or Backoff(attempts=3, initial=0.001, longest=0.01),
+        services=services,
     )
     try:
         yield SimpleNamespace(

@@ -296,7 +296,102 @@ class TestFailure:
         for agent in either(fail):
             done = attempt(agent)
             assert (done.status, done.fatal) == ("unavailable", None)
-            assert done.retry_after == (None if isinstance(error, ConnectionError) else 2.0)
+            assert done.trouble is not None
+            assert done.trouble.retry_after == (None if isinstance(error, ConnectionError) else 2.0)
+
+
+class TestModelCalls:
+    """What the spans of a rollout's model calls say about whose failure it is."""
+
+    @pytest.fixture
+    def call(self, tracing: Tracing) -> Callable[..., Any]:
+        tracer = tracing.provider.get_tracer("test")
+
+        def start(**attributes: Any) -> Any:
+            named = {"gen_ai.operation.name": "chat", **attributes}
+            return tracer.start_as_current_span("chat m", attributes=named)
+
+        return start
+
+    def test_an_answer_without_a_choice_is_nobodys_success(
+        self, attempt: Callable[..., Attempt], call: Callable[..., Any]
+    ) -> None:
+        def agent() -> float:
+            with call(**{"gen_ai.output.messages": "[]"}):
+                return 0.0
+
+        for function in either(agent):
+            done = attempt(function)
+            assert (done.status, done.error) == (
+                "unavailable",
+                "a model call was answered without a choice",
+            )
+            assert done.trouble is not None
+
+    def test_nor_the_agents_failure(
+        self, attempt: Callable[..., Attempt], call: Callable[..., Any]
+    ) -> None:
+        def agent() -> float:
+            with call(**{"gen_ai.output.messages": "[]"}):
+                pass
+            return [][0]
+
+        for function in either(agent):
+            done = attempt(function)
+            assert done.status == "unavailable"
+            assert "IndexError" in (done.error or "")
+
+    def test_a_failure_after_an_answer_is_the_agents(
+        self, attempt: Callable[..., Attempt], call: Callable[..., Any]
+    ) -> None:
+        answer = '[{"role": "assistant", "parts": [{"type": "text", "content": "Hi"}]}]'
+
+        def agent() -> float:
+            with call(**{"gen_ai.output.messages": answer}):
+                pass
+            return [][0]
+
+        for function in either(agent):
+            assert attempt(function).status == "failed"
+
+    async def test_one_that_takes_all_the_time_is_the_worlds(
+        self, tracing: Tracing, call: Callable[..., Any]
+    ) -> None:
+        async def waiting(task: Any) -> None:
+            with call():
+                await asyncio.sleep(60)
+
+        async def working(task: Any) -> None:
+            with call():
+                pass
+            await asyncio.sleep(60)
+
+        for agent, status in ((waiting, "unavailable"), (working, "timed_out")):
+            running = RunningAttempt(FunctionAgent(agent), request(timeout=0.1), tracing)
+            done = await running.run_async()
+            assert done.status == status
+            assert (done.trouble is not None and done.trouble.slow) == (agent is waiting)
+            assert "no result within 0.1 seconds" in (done.error or "")
+
+    def test_in_a_thread_too(self, tracing: Tracing, call: Callable[..., Any]) -> None:
+        started, release = threading.Event(), threading.Event()
+
+        def agent(task: Any) -> None:
+            with call():
+                started.set()
+                release.wait(10)
+
+        running = RunningAttempt(FunctionAgent(agent), request(timeout=0.05), tracing)
+        thread = threading.Thread(target=running.run)
+        thread.start()
+        assert started.wait(10)
+        time.sleep(0.05)
+        done = running.abandoned("somewhere")
+        release.set()
+        thread.join()
+        assert done.status == "unavailable"
+        assert done.trouble is not None
+        assert "of 0.05 seconds" in done.trouble.text
 
 
 class TestTimeout:

@@ -10,7 +10,7 @@ import openai
 import pytest
 
 from agl_adapters.testing import SimulatedModel
-from agl_core.failures import is_refusal, is_transient, retry_after, traceback_text
+from agl_core.failures import is_refusal, is_transient, traceback_text
 from agl_core.rewards import coerce_reward
 
 
@@ -122,23 +122,6 @@ def test_a_web_page_that_refuses_a_tool_says_nothing_about_the_credentials() -> 
     error = raised_by(page.raise_for_status)
     assert not is_refusal(error)
     assert not is_transient(error)
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"Retry-After": "1.5"}, 1.5),
-        ({"Retry-After": "-3"}, 0.0),
-        ({"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
-        ({}, None),
-    ],
-)
-def test_how_long_the_service_asks_to_wait(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(caused_by(status_error(429, headers))) == seconds
-
-
-def test_an_error_that_knows_no_response_asks_for_no_wait() -> None:
-    assert retry_after(ValueError()) is None
 
 
 def fail_deeply(depth: int) -> None:

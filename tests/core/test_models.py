@@ -9,16 +9,14 @@ import openai
 import pytest
 
 from agl_adapters.testing import Fault, SimulatedModel
-from agl_core.backoff import Backoff
-from agl_core.errors import ConfigurationError, ModelError
-from agl_core.models import Completion, OpenAIClient, RefusedError
+from agl_core.errors import ConfigurationError
+from agl_core.models import Completion, OpenAIClient, RefusedError, UnavailableError
 
 HELLO = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}]
 
 
 @asynccontextmanager
 async def opened(**options: Any) -> AsyncGenerator[OpenAIClient]:
-    options.setdefault("backoff", Backoff(attempts=3, initial=0.001))
     client = OpenAIClient(**options)
     try:
         yield client
@@ -61,39 +59,43 @@ class TestComplete:
 
 
 class TestFaults:
-    @pytest.mark.parametrize("kind", ["429", "429-retry-after", "500", "503", "reset", "truncated"])
-    async def test_of_the_service_are_tried_again(
-        self, served_model: SimulatedModel, monkeypatch: pytest.MonkeyPatch, kind: str
+    @pytest.mark.parametrize(
+        ("kind", "overall"),
+        [
+            ("429", True),
+            ("429-retry-after", True),
+            ("503", True),
+            ("500", False),
+            ("reset", False),
+            ("truncated", False),
+            ("invalid-json", False),
+            ("empty", False),
+        ],
+    )
+    async def test_of_the_service_are_told_apart_and_not_tried_again_here(
+        self, served_model: SimulatedModel, kind: str, overall: bool
     ) -> None:
-        monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
-        done = await completed([Fault(kind, calls=2, seconds=0.001)], served_model)
-        assert done.text == "ECHO[Be kind.]"
-        assert len(served_model.log()) == 3
+        with pytest.raises(UnavailableError, match="the call to gpt failed: ") as caught:
+            await completed([Fault(kind, seconds=0.25)], served_model)
+        found = caught.value.trouble
+        assert found.overall == overall
+        assert f"http://{found.service}/v1" == served_model.base_url
+        assert found.retry_after == (0.25 if kind == "429-retry-after" else None)
+        assert len(served_model.log()) == 1
 
-    @pytest.mark.parametrize("kind", ["empty", "invalid-json"])
-    async def test_that_make_no_sense_too(self, served_model: SimulatedModel, kind: str) -> None:
-        done = await completed([Fault(kind, calls=2)], served_model)
-        assert done.text == "ECHO[Be kind.]"
-        assert len(served_model.log()) == 3
+    async def test_a_quota_that_is_used_up(self, served_model: SimulatedModel) -> None:
+        with pytest.raises(UnavailableError, match="exceeded your current quota") as caught:
+            await completed([Fault("429-quota")], served_model)
+        assert caught.value.trouble.final
 
-    @pytest.mark.parametrize("kind", ["empty", "invalid-json"])
-    async def test_that_stay_are_an_error(self, served_model: SimulatedModel, kind: str) -> None:
-        with pytest.raises(ModelError, match="call to gpt failed: the answer makes no sense"):
-            await completed([Fault(kind)], served_model)
-        assert len(served_model.log()) == 3
+    async def test_nobody_there(self) -> None:
+        nobody = openai.AsyncOpenAI(base_url="http://127.0.0.1:9/v1", api_key="x")
+        async with opened(client=nobody) as client:
+            with pytest.raises(UnavailableError) as caught:
+                await client.complete("gpt", HELLO, 1.0)
+        assert (caught.value.trouble.service, caught.value.trouble.overall) == ("127.0.0.1:9", True)
 
-    async def test_of_the_service_that_stay_are_an_error(
-        self, served_model: SimulatedModel, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
-        with pytest.raises(ModelError, match="call to gpt failed: Error code: 500") as caught:
-            await completed([Fault("500")], served_model, max_retries=2)
-        assert not isinstance(caught.value, RefusedError)
-        assert len(served_model.log()) == 3
-
-    async def test_refused_credentials_are_not_tried_again(
-        self, served_model: SimulatedModel
-    ) -> None:
+    async def test_refused_credentials(self, served_model: SimulatedModel) -> None:
         with pytest.raises(RefusedError, match="refused the credentials for gpt"):
             await completed([Fault("401")], served_model)
         assert len(served_model.log()) == 1

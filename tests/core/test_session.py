@@ -291,11 +291,11 @@ class TestSeedCheck:
             with pytest.raises(RolloutError, match="in all of 8 rollouts"):
                 await session.evaluate(session.initial, session.train[4:])
 
-    async def test_a_service_that_cannot_be_reached_is_called_that(
+    async def test_a_service_that_fails_each_time_is_called_that(
         self, engine: SimpleNamespace
     ) -> None:
         def agent(task: Any, prompt_template: PromptTemplate) -> float:
-            raise ConnectionRefusedError("nobody there")
+            raise ConnectionResetError("hung up")
 
         async with engine.in_session(agent) as session:
             with pytest.raises(RolloutError, match="could not be reached in any of 4 rollouts"):

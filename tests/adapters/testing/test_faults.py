@@ -2,7 +2,9 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import openai
@@ -39,10 +41,12 @@ def stream() -> str:
     [
         ("429", openai.RateLimitError),
         ("429-retry-after", openai.RateLimitError),
+        ("429-quota", openai.RateLimitError),
         ("500", openai.InternalServerError),
         ("503", openai.InternalServerError),
         ("401", openai.AuthenticationError),
         ("reset", openai.APIConnectionError),
+        ("reset-midway", openai.APIConnectionError),
         ("truncated", (openai.APIConnectionError, httpx.RemoteProtocolError)),
         ("invalid-json", (json.JSONDecodeError, openai.APIResponseValidationError)),
     ],
@@ -67,6 +71,28 @@ def test_empty(simulated_model: SimulatedModel) -> None:
         assert client.responses.create(model="gpt-4o", input="Hello").output == []
 
 
+def test_a_quota_says_what_it_is(simulated_model: SimulatedModel) -> None:
+    simulated_model.configure(faults=[Fault("429-quota")])
+    with pytest.raises(openai.RateLimitError) as caught:
+        ask()
+    assert caught.value.code == "insufficient_quota"
+
+
+def test_busy_answers_so_many_at_once(simulated_model: SimulatedModel) -> None:
+    simulated_model.configure(faults=[Fault("429-busy", calls=3)], latency=0.5)
+    with openai.OpenAI(max_retries=0) as client, ThreadPoolExecutor(8) as threads:
+
+        def outcome(number: int) -> str | None:
+            try:
+                return client.responses.create(model="gpt-4o", input=f"Hello {number}").status
+            except openai.RateLimitError as error:
+                return error.code
+
+        outcomes = Counter(threads.map(outcome, range(8)))
+        assert outcomes == {"completed": 3, "rate_limit_exceeded": 5}
+        assert outcome(8) == "completed"
+
+
 def test_slow(simulated_model: SimulatedModel) -> None:
     simulated_model.configure(faults=[Fault("slow", seconds=0.2)])
     start = time.monotonic()
@@ -81,6 +107,7 @@ def test_slow(simulated_model: SimulatedModel) -> None:
         ("truncated", (httpx.RemoteProtocolError, openai.APIError, json.JSONDecodeError)),
         ("invalid-json", json.JSONDecodeError),
         ("reset", openai.APIConnectionError),
+        ("reset-midway", (httpx.ReadError, openai.APIError)),
     ],
 )
 def test_fault_in_a_stream(
