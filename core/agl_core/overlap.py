@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, cast
 
 from agl_core.datasets import Task
@@ -33,27 +34,37 @@ class OverlapGuard:
     """
 
     def __init__(self, train: Iterable[Task], judged: Iterable[Task]) -> None:
-        known = {_words(text) for task in train for text in _texts(task.data)}
-        self._texts: list[tuple[int, _Grams]] = []
-        self._labels: set[tuple[str, ...]] = set()
-        for words in {_words(text) for task in judged for text in _texts(task.data)}:
+        self._train = train
+        self._judged = judged
+
+    @cached_property
+    def _index(self) -> tuple[list[tuple[int, _Grams]], set[tuple[str, ...]]]:
+        """Long texts as n-grams, and labels. Made when it is first asked for: few searches do."""
+        known = {_words(text) for task in self._train for text in _texts(task.data)}
+        long: list[tuple[int, _Grams]] = []
+        labels: set[tuple[str, ...]] = set()
+        for words in {_words(text) for task in self._judged for text in _texts(task.data)}:
             if len(words) >= _SHORTEST:
                 size = min(_LONGEST, len(words))
-                self._texts.append((size, _grams(words, size)))
+                long.append((size, _grams(words, size)))
             elif words and words not in known:
-                self._labels.add(words)
+                labels.add(words)
+        return long, labels
 
     def repeats(self, text: str) -> bool:
         """Tell whether a text repeats a validation or test task."""
         words = _words(text)
         found = {size: _grams(words, size) for size in range(_SHORTEST, _LONGEST + 1)}
-        return any(len(grams & found[size]) >= _SHARE * len(grams) for size, grams in self._texts)
+        return any(
+            len(grams & found[size]) >= _SHARE * len(grams) for size, grams in self._index[0]
+        )
 
     def gives_away(self, answer: str) -> bool:
         """Tell whether an answer holds a label that only validation or test tasks have."""
         words = _words(answer)
         found = {gram for size in range(1, _SHORTEST) for gram in _grams(words, size)}
-        return not self._labels.isdisjoint(found)
+        _, labels = self._index
+        return not labels.isdisjoint(found)
 
 
 def _texts(data: Any) -> Iterator[str]:
