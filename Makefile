@@ -9,7 +9,7 @@ PIP := $(VENV_PYTHON) -m pip --disable-pip-version-check
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test docs demo bench format lock clean
+.PHONY: help install check browser test docs demo bench format lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -41,6 +41,16 @@ check: install ## Format, lint, types and import contracts, changing nothing.
 	$(VENV_PYTHON) -m ruff check .
 	$(VENV_PYTHON) -m basedpyright
 	$(VENV_PYTHON) -c "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+browser: ## Install Chromium for the tests of the pages, where apt can do it.
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		echo "Installing Chromium"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else \
+		echo "There is no Chromium and it cannot be installed from here: the tests of the pages are skipped."; \
+	fi
 
 test: install ## Run the tests.
 	$(VENV_PYTHON) -m pytest

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from agl_adapters.production import use_prompts as use_prompts
     from agl_adapters.prompt_files import load_prompts as load_prompts
     from agl_adapters.prompt_files import save_prompts as save_prompts
+    from agl_adapters.report import write_report as write_report
     from agl_core.agents import RolloutContext as RolloutContext
     from agl_core.agents import apart as apart
     from agl_core.agents import emit_reward as emit_reward
@@ -72,6 +73,7 @@ _HOMES = {
     "agl_adapters.discovery": ("Discovery", "adiscover", "discover"),
     "agl_adapters.production": ("PromptsInUse", "use_prompts"),
     "agl_adapters.prompt_files": ("load_prompts", "save_prompts"),
+    "agl_adapters.report": ("write_report",),
     "agl_core.agents": ("RolloutContext", "apart", "emit_reward"),
     "agl_core.algorithms": ("APO", "GEPA", "Algorithm", "Baseline", "algorithm"),
     "agl_core.budgets": ("Budget", "Usage"),

@@ -19,6 +19,7 @@ LOADED_ON_DEMAND = {
     "langchain",
     "langchain_core",
     "langgraph",
+    "jinja2",
     "openai",
     "rich",
     "starlette",
@@ -50,6 +51,13 @@ def test_wheel_holds_the_three_packages_and_nothing_else(wheel: Path) -> None:
     packages = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert packages == {"agl_adapters", "agl_core", "agl_integrations"}
     assert {f"{package}/py.typed" for package in packages} <= set(names)
+
+
+def test_wheel_holds_what_the_pages_are_made_of(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if "/report/" in name}
+    here = ROOT / "agl_adapters" / "report"
+    parts = {f"agl_adapters/report/{p.relative_to(here)}" for p in here.rglob("*.*") if p.is_file()}
+    assert {name for name in parts if "__pycache__" not in name} == names
 
 
 def test_every_declared_integration_is_in_the_wheel(wheel: Path) -> None:

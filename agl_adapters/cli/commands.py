@@ -18,6 +18,7 @@ from agl_adapters.cli.optimize import optimize
 from agl_adapters.cli.options import with_groups
 from agl_adapters.cli.programs import Framework
 from agl_adapters.cli.prompts import prompts
+from agl_adapters.cli.reports import report, ui
 from agl_adapters.cli.run import CONTEXT, run
 from agl_adapters.cli.runs import runs
 from agl_adapters.cli.settings import defaults, read_settings
@@ -63,6 +64,8 @@ app.command("eval")(with_groups(evaluate))
 app.command(context_settings=CONTEXT)(run)
 app.add_typer(prompts, name="prompts")
 app.add_typer(runs, name="runs")
+app.command()(report)
+app.command()(ui)
 app.command("export")(export_runs)
 
 

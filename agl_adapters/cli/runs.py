@@ -12,13 +12,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-import agl_adapters as agl
 from agl_adapters.cli.options import JsonOption
 from agl_adapters.cli.output import print_json
 from agl_adapters.cli.stores import STORE, StoreOption, opened
 from agl_adapters.terminal import changes_view, standard_console
-from agl_core.errors import ConfigurationError
 from agl_core.prompts import PromptTemplate, Resources
+from agl_core.runs import known_run
 from agl_core.store import RunRecord
 from agl_core.text import printable
 
@@ -65,7 +64,7 @@ def show(run: RunName, store: StoreOption = STORE, as_json: JsonOption = False) 
     Example: [bold]agl runs show 20260105-101500-ab12[/bold]
     """
     kept = opened(store)
-    record = _record(kept, run)
+    record = known_run(kept, run)
     candidates = kept.candidates(run)
     statuses = Counter(rollout["status"] for _, rollout in kept.rollouts(run))
     if as_json:
@@ -95,7 +94,7 @@ def compare(
     Example: [bold]agl runs compare first second[/bold]
     """
     kept = opened(store)
-    records = [_record(kept, name) for name in (run, other)]
+    records = [known_run(kept, name) for name in (run, other)]
     if as_json:
         print_json([_summary(record) for record in records])
         return
@@ -122,23 +121,12 @@ def delete(
     """
     kept = opened(store)
     for name in names:
-        _record(kept, name)
+        known_run(kept, name)
     if not yes:
         typer.confirm(f"Delete {', '.join(map(printable, names))} from {store}?", abort=True)
     for name in names:
         kept.delete_run(name)
         typer.echo(f"deleted {printable(name)}")
-
-
-def _record(store: agl.Store, name: str) -> RunRecord:
-    record = store.run(name)
-    if record is None:
-        names = ", ".join(known.name for known in store.runs()[-10:])
-        raise ConfigurationError(
-            f"{store.location} has no run {name!r}; "
-            + (f"it has: {names}" if names else "it is empty")
-        )
-    return record
 
 
 def _summary(record: RunRecord) -> dict[str, Any]:

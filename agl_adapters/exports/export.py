@@ -12,6 +12,7 @@ from agl_adapters.exports.examples import KeptRollout, kept_rollouts
 from agl_adapters.exports.formats import ROWS, Row
 from agl_core.errors import ConfigurationError, MissingDependencyError
 from agl_core.files import write_atomically
+from agl_core.runs import known_run
 from agl_core.store import Store
 
 __all__ = ["Format", "export"]
@@ -74,9 +75,7 @@ def export(
         min_reward = 1.0 if kind in _FOR_TRAINING else -math.inf
     rollouts: list[KeptRollout] = []
     for run in [runs] if isinstance(runs, str) else runs:
-        if store.run(run) is None:
-            known = ", ".join(record.name for record in store.runs()) or "none"
-            raise ConfigurationError(f"{store.location} has no run {run!r}; it has: {known}")
+        known_run(store, run)
         rollouts += kept_rollouts(store, run, splits)
     rows = list(ROWS[kind](rollouts, min_reward))
     if not rows:

@@ -8,7 +8,6 @@ import sys
 from agl_adapters.testing.faults import faults_from_json
 from agl_adapters.testing.launch import serve
 from agl_adapters.testing.server import SimulatedService
-from agl_adapters.testing.serving import run
 from agl_core.errors import ConfigurationError
 
 
@@ -29,7 +28,7 @@ def main() -> None:
         faults = faults_from_json(chosen.faults)
         if chosen.child:  # on any free port, told to the parent, until the parent closes the pipe
             service = SimulatedService(chosen.scenario, chosen.seed, chosen.latency, faults)
-            run(service, chosen.host, 0, _say, until_stdin_ends=True)
+            service.serve(chosen.host, 0, _say, until_stdin_ends=True)
         else:
             serve(
                 chosen.host,

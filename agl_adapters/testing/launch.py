@@ -262,7 +262,6 @@ def serve(
     """
     _require_server()
     from agl_adapters.testing.server import SimulatedService
-    from agl_adapters.testing.serving import run
 
     service = SimulatedService(scenario, seed, latency, faults or ())
-    run(service, host, port, lambda bound: ready and ready(f"http://{host}:{bound}/v1"))
+    service.serve(host, port, lambda bound: ready and ready(f"http://{host}:{bound}/v1"))

@@ -11,7 +11,7 @@ import json
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from agl_adapters.loopback import serve_on_loopback
 from agl_adapters.testing.calls import Call, Reply, draws
 from agl_adapters.testing.chat import ChatCompletions
 from agl_adapters.testing.connections import Connections
@@ -92,6 +93,24 @@ class SimulatedService:
                 Route("/reset", self._post_reset, methods=["POST"]),
                 Route("/configure", self._post_configure, methods=["POST"]),
             ]
+        )
+
+    def serve(
+        self,
+        host: str,
+        port: int,
+        ready: Callable[[int], object],
+        *,
+        until_stdin_ends: bool = False,
+    ) -> None:
+        """Serve until interrupted; see `serve_on_loopback`."""
+        serve_on_loopback(
+            self.application(),
+            host,
+            port,
+            ready,
+            protocol=self.connections.protocol(),
+            until_stdin_ends=until_stdin_ends,
         )
 
     async def _answer(self, request: Request, wire: Wire) -> Response:

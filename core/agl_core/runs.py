@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from agl_core.errors import ConfigurationError
-from agl_core.store import Store
+from agl_core.store import RunRecord, Store
 
-__all__ = ["begin_or_resume", "new_run_name", "run_name"]
+__all__ = ["begin_or_resume", "known_run", "new_run_name", "run_name"]
 
 
 def new_run_name() -> str:
@@ -28,6 +28,22 @@ def run_name(name: str | None, resume: bool) -> str:
     if name is None and resume:
         raise ConfigurationError("which run is to be resumed? Name it: Trainer(run=...)")
     return new_run_name() if name is None else name
+
+
+def known_run(store: Store, name: str) -> RunRecord:
+    """Return a run.
+
+    Raises:
+        ConfigurationError: If the store has none of that name.
+    """
+    record = store.run(name)
+    if record is None:
+        names = ", ".join(known.name for known in store.runs()[-10:])
+        raise ConfigurationError(
+            f"{store.location} has no run {name!r}; "
+            + (f"it has: {names}" if names else "it is empty")
+        )
+    return record
 
 
 def begin_or_resume(store: Store, name: str, settings: Mapping[str, Any], resume: bool) -> None:

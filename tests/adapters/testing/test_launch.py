@@ -92,12 +92,12 @@ def test_a_missing_extra_names_the_command(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_serve_refuses_the_outside_world_and_a_taken_port() -> None:
-    with pytest.raises(ConfigurationError, match="loopback only"):
+    with pytest.raises(ConfigurationError, match="only loopback"):
         serve("0.0.0.0")
     with simulated_model("echo", set_environment=False) as model:
         port = urlsplit(model.base_url).port
         assert port is not None
-        with pytest.raises(ConfigurationError, match=f"Port {port}"):
+        with pytest.raises(ConfigurationError, match=f"port {port}"):
             serve(port=port)
 
 

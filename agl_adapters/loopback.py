@@ -1,4 +1,4 @@
-"""Running the simulated model's server in this process, until it is told to stop."""
+"""Serving something on this machine's loopback interface, in this process, until told to stop."""
 
 from __future__ import annotations
 
@@ -8,33 +8,35 @@ import socket
 import sys
 from collections.abc import Callable
 from threading import Thread
+from typing import Any, Literal
 
 import uvicorn
 
-from agl_adapters.testing.server import SimulatedService
 from agl_core.errors import ConfigurationError
 
-__all__ = ["run"]
+__all__ = ["serve_on_loopback"]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 BACKLOG = 2048
 
 
-def run(
-    service: SimulatedService,
+def serve_on_loopback(
+    application: Any,
     host: str,
     port: int,
     ready: Callable[[int], object],
     *,
+    protocol: type[asyncio.Protocol] | Literal["auto"] = "auto",
     until_stdin_ends: bool = False,
 ) -> None:
     """Serve until interrupted.
 
     Args:
-        service: What to serve.
+        application: What to serve, as ASGI has it.
         host: A loopback address; the server has no access control.
         port: The port, 0 for any that is free.
         ready: Called with the port as soon as connections are accepted.
+        protocol: What speaks HTTP, if not uvicorn's own.
         until_stdin_ends: Stop when standard input ends, as it does when the parent process dies.
 
     Raises:
@@ -42,12 +44,12 @@ def run(
     """
     if host not in LOOPBACK:
         raise ConfigurationError(
-            f"The simulated model serves loopback only, not {host!r}: use {' or '.join(LOOPBACK)}."
+            f"only loopback is served, not {host!r}: use {' or '.join(LOOPBACK)}"
         )
     listener = _listen(host, port)
     config = uvicorn.Config(
-        service.application(),
-        http=service.connections.protocol(),
+        application,
+        http=protocol,
         ws="none",
         lifespan="off",
         log_level="warning",
@@ -71,7 +73,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"Port {port} of {host} cannot be used: {error.strerror}. Name another, or 0 for any."
+            f"port {port} of {host} cannot be used: {error.strerror}; name another, or 0 for any"
         ) from error
     listener.listen(BACKLOG)
     return listener
