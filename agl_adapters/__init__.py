@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from agl_core.errors import ConfigurationError as ConfigurationError
     from agl_core.errors import DatasetError as DatasetError
     from agl_core.errors import IntegrationError as IntegrationError
+    from agl_core.errors import JudgeError as JudgeError
     from agl_core.errors import MissingDependencyError as MissingDependencyError
     from agl_core.errors import ModelError as ModelError
     from agl_core.errors import PlaceholderError as PlaceholderError
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from agl_core.errors import StoreError as StoreError
     from agl_core.errors import UnknownAgentError as UnknownAgentError
     from agl_core.errors import UnsupportedVersionError as UnsupportedVersionError
+    from agl_core.judges import judge as judge
     from agl_core.prompts import PromptTemplate as PromptTemplate
     from agl_core.result import TrainResult as TrainResult
     from agl_core.reward_functions import weighted as weighted
@@ -85,6 +87,7 @@ _HOMES = {
         "ConfigurationError",
         "DatasetError",
         "IntegrationError",
+        "JudgeError",
         "MissingDependencyError",
         "ModelError",
         "PlaceholderError",
@@ -96,6 +99,7 @@ _HOMES = {
         "UnknownAgentError",
         "UnsupportedVersionError",
     ),
+    "agl_core.judges": ("judge",),
     "agl_core.prompts": ("PromptTemplate",),
     "agl_core.result": ("TrainResult",),
     "agl_core.reward_functions": ("weighted",),

@@ -25,6 +25,7 @@ from agl_adapters.testing.chat import ChatCompletions
 from agl_adapters.testing.connections import Connections
 from agl_adapters.testing.delivery import deliver, deliver_fault, error_response, json_response
 from agl_adapters.testing.faults import Fault, FaultKind, Faults
+from agl_adapters.testing.judge import judge_reply
 from agl_adapters.testing.optimizer import optimizer_reply
 from agl_adapters.testing.responses import Responses
 from agl_adapters.testing.scenario import Scenario, load_scenario
@@ -149,7 +150,10 @@ class SimulatedService:
     def _reply(self, call: Call, rng: random.Random) -> Reply:
         scenario: Scenario = self._scenario
         return (
-            coordination(call) or optimizer_reply(call, scenario, rng) or scenario.reply(call, rng)
+            coordination(call)
+            or judge_reply(call, scenario, rng)
+            or optimizer_reply(call, scenario, rng)
+            or scenario.reply(call, rng)
         )
 
     def _record(self, call: Call, raw: bytes, request: Request) -> None:

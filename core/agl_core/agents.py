@@ -43,6 +43,9 @@ class RolloutContext(Binding):
     rewards: list[Reward] = field(default_factory=list[Reward])
     """Rewards given by `emit_reward`, in order."""
 
+    answer: Callable[[Any], Any] = field(default=lambda output: output)
+    """Takes the answer out of what the program returns."""
+
     def __post_init__(self) -> None:
         """Hand the agent prompts that tell when they are read."""
         self.resources = self.handed_out()
@@ -55,7 +58,12 @@ class RolloutContext(Binding):
     def apart(self) -> RolloutContext:
         """Return the same rollout for code that is none of the agent's; see `apart`."""
         return RolloutContext(
-            resources={}, id=self.id, task=self.task, attempt=self.attempt, rewards=self.rewards
+            resources={},
+            id=self.id,
+            task=self.task,
+            attempt=self.attempt,
+            rewards=self.rewards,
+            answer=self.answer,
         )
 
 

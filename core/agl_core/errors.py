@@ -12,6 +12,7 @@ AglError
 ├── PromptDriftError            a program's text is not the one that its prompt replaces
 ├── RolloutError                the agent fails on every task, or ignores its prompts
 ├── ModelError                  the optimizer's model refused or failed for good
+│   └── JudgeError              a judge's model gave no grade
 └── StoreError                  the store cannot be read or written
     └── RunInUseError           somebody else works on the run
 """
@@ -27,6 +28,7 @@ __all__ = [
     "ConfigurationError",
     "DatasetError",
     "IntegrationError",
+    "JudgeError",
     "MissingDependencyError",
     "ModelError",
     "PlaceholderError",
@@ -96,6 +98,10 @@ class RolloutError(AglError):
 
 class ModelError(AglError):
     """A model service refused a call for good, or kept failing after retries."""
+
+
+class JudgeError(ModelError):
+    """A judge gave no grade that can be read. The world's failure: it is never scored."""
 
 
 class StoreError(AglError):

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator, Set
 from types import TracebackType
 
+from agl_core.errors import JudgeError
 from agl_core.text import cut_middle, printable
 
 __all__ = [
@@ -57,6 +58,8 @@ def is_transient(error: BaseException) -> bool:
     The chain of causes is searched, since frameworks wrap the errors of their clients.
     """
     for link in causes(error):
+        if isinstance(link, JudgeError):
+            return True
         status = status_of(link)
         if status is not None:
             return status in _TRANSIENT_STATUS
