@@ -41,6 +41,8 @@ class ReportingGroup(TyperGroup):
                 _say(_brief(str(error)))
             else:
                 _say(f"{type(error).__name__}: {error} (agl --verbose ... shows where)")
+            if isinstance(error, AglError) and error.result is not None:
+                _say(f"the best so far:\n{error.result.report()}")
             stopped = isinstance(error, BudgetExhaustedError) and error.reason == "interrupted"
             raise typer.Exit(INTERRUPTED if stopped else ERROR) from None
 

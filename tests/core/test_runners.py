@@ -425,3 +425,29 @@ async def test_a_prompt_that_is_the_programs_own_is_not_bound(engine: SimpleName
         await test.runner.run_all(other, tasks(1))
         assert test.runner.own_prompts == own
     assert bound == [{}, other]  # the seed's rollout is the discovery's, read from the journal
+
+
+async def test_who_waits_for_a_runner_when_the_run_is_stopped_is_not_started(
+    engine: SimpleNamespace,
+) -> None:
+    """Only what is in flight is finished; the others have been paid for in no way."""
+    started, full, go = list[Any](), asyncio.Event(), asyncio.Event()
+
+    async def agent(task: Any) -> float:
+        started.append(task["number"])
+        if len(started) == 3:
+            full.set()
+        if task["number"]:
+            await go.wait()
+        return 1.0
+
+    async with engine.running(agent, n_runners=2) as test:
+        job = asyncio.create_task(test.runner.run_all(HI, tasks(8)))
+        await asyncio.wait_for(full.wait(), 5)
+        test.ledger.stop("interrupted")
+        go.set()
+        with pytest.raises(BudgetExhaustedError, match="interrupted"):
+            await asyncio.wait_for(job, 5)
+        assert started == [0, 1, 2]
+        assert test.ledger.usage.rollouts == 3
+        assert len(list(test.store.rollouts("test"))) == 3
