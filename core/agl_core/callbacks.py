@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from agl_core.credentials import without_credentials
 from agl_core.text import printable
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Logged(Callback):
 
 
 class Callbacks(Callback):
-    """Several callbacks as one. What they are told in words is safe to print."""
+    """Several callbacks as one. What they are told in words is safe to print and to keep."""
 
     def __init__(self, callbacks: tuple[Callback, ...]) -> None:
         self._callbacks = callbacks
@@ -108,12 +109,12 @@ class Callbacks(Callback):
     def on_message(self, message: str) -> None:
         """Tell all."""
         for callback in self._callbacks:
-            callback.on_message(printable(message))
+            callback.on_message(_sayable(message))
 
     def on_warning(self, message: str) -> None:
         """Tell all."""
         for callback in self._callbacks:
-            callback.on_warning(printable(message))
+            callback.on_warning(_sayable(message))
 
     def on_close(self) -> None:
         """Tell all."""
@@ -124,3 +125,7 @@ class Callbacks(Callback):
         """Tell all."""
         for callback in self._callbacks:
             callback.on_end(result)
+
+
+def _sayable(message: str) -> str:
+    return printable(without_credentials(message))

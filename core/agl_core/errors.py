@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agl_core.credentials import without_credentials
 from agl_core.text import printable
 
 __all__ = [
@@ -45,7 +46,8 @@ __all__ = [
 class AglError(Exception):
     """Base of every error that this project raises on purpose.
 
-    As text it is safe to print: it may quote tasks, prompts and what models answered.
+    As text it is safe to print and holds no credentials, whatever it quotes: tasks, prompts, what
+    models answered, what clients said of a refusal.
     """
 
     result: Any = None
@@ -53,7 +55,7 @@ class AglError(Exception):
     its prompts were known, or in no run."""
 
     def __str__(self) -> str:
-        return printable(super().__str__())
+        return printable(without_credentials(super().__str__()))
 
 
 class ConfigurationError(AglError):

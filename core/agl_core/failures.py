@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator, Set
 from types import TracebackType
 
+from agl_core.credentials import without_credentials
 from agl_core.errors import JudgeError
 from agl_core.text import cut_middle, printable
 
@@ -82,7 +83,7 @@ def is_refusal(error: BaseException) -> bool:
 
 
 def traceback_text(error: BaseException, limit: int = 8_000) -> str:
-    """Return the traceback as text that is safe to print, cut in the middle.
+    """Return the traceback as text that is safe to print, without credentials, cut in the middle.
 
     The machinery's own frames are left out.
     """
@@ -90,7 +91,8 @@ def traceback_text(error: BaseException, limit: int = 8_000) -> str:
     while own is not None and _owner(own) in _MACHINERY:
         own = own.tb_next
     text = "".join(traceback.TracebackException(type(error), error, own, limit=-40).format())
-    return printable(cut_middle(text, limit))
+    # Before it is cut: half a key would not be known for one.
+    return printable(cut_middle(without_credentials(text), limit))
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from agl_core.credentials import clean_error
 from agl_core.errors import ConfigurationError, ModelError
 from agl_core.failures import is_refusal
 from agl_core.rollouts import ModelUsage
@@ -121,7 +122,7 @@ class OpenAIClient:
                 await client.models.retrieve(model)
             except openai.OpenAIError as error:
                 if is_refusal(error):
-                    raise RefusedError(_refusal(model, error)) from error
+                    raise RefusedError(_refusal(model, error)) from clean_error(error)
 
     async def complete(
         self, model: str, messages: Sequence[ChatMessage], temperature: float
@@ -132,6 +133,7 @@ class OpenAIClient:
         try:
             return await self._complete(model, messages, temperature)
         except openai.OpenAIError as error:
+            clean_error(error)
             if is_refusal(error):
                 raise RefusedError(_refusal(model, error)) from error
             if isinstance(error, openai.NotFoundError):

@@ -10,6 +10,7 @@ from itertools import product
 from agl_core.budgets import BudgetExhaustedError, Ledger
 from agl_core.callbacks import Callback
 from agl_core.canaries import Canary
+from agl_core.credentials import Credentials
 from agl_core.datasets import Task
 from agl_core.errors import AglError, ConfigurationError, StoreError
 from agl_core.execution import Attempt, RolloutRequest
@@ -17,6 +18,7 @@ from agl_core.executors import Executor
 from agl_core.match_guard import MatchGuard
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.retries import Retries
+from agl_core.rewards import Reward
 from agl_core.rollouts import ModelUsage, Rollout
 from agl_core.services import Services
 from agl_core.single_flight import SingleFlight
@@ -58,6 +60,7 @@ class RolloutRunner:
         self._failure_reward = failure_reward
         self._retries = Retries(services, services.lane())
         self._turns = Turns(n_runners)
+        self._credentials = Credentials()
         self._running = SingleFlight[RolloutKey, Rollout]()
         self._own: dict[str, PromptTemplate] = {}
         self._fixed: Resources = {}
@@ -223,7 +226,7 @@ class RolloutRunner:
         return self._seed in (None, fingerprint(bound)) and task.split != "test"
 
     def _rollout(self, request: RolloutRequest, attempt: Attempt, usage: ModelUsage) -> Rollout:
-        task = request.task
+        task, removed_from = request.task, self._credentials.removed_from
         score: float | None
         if attempt.status == "unavailable":
             score = None
@@ -239,10 +242,10 @@ class RolloutRunner:
             split=task.split,
             status=attempt.status,
             score=score,
-            reward=attempt.reward,
-            error=attempt.error,
-            output=attempt.output,
-            spans=attempt.spans,
+            reward=_without(self._credentials, attempt.reward),
+            error=removed_from(attempt.error),
+            output=removed_from(attempt.output),
+            spans=tuple(map(self._credentials.removed_from_span, attempt.spans)),
             slots=attempt.slots,
             reads=attempt.reads,
             unmatched=attempt.unmatched,
@@ -252,3 +255,10 @@ class RolloutRunner:
             seconds=attempt.seconds,
             attempts=request.attempt,
         )
+
+
+def _without(credentials: Credentials, reward: Reward | None) -> Reward | None:
+    """Return the reward with a feedback that holds no credentials."""
+    if reward is None or not reward.feedback:
+        return reward
+    return Reward(reward, credentials.removed(reward.feedback), reward.metrics)
