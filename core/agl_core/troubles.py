@@ -17,7 +17,7 @@ from agl_core.failures import (
     raised_by,
     status_of,
 )
-from agl_core.genai import model_calls, output_messages
+from agl_core.genai import APART, model_calls, of_the_agent, output_messages
 from agl_core.spans import Span
 from agl_core.text import cut, printable
 
@@ -73,10 +73,15 @@ def trouble_in(spans: Sequence[Span], error: BaseException | None = None) -> Tro
         spans: The rollout's.
         error: What the rollout failed with; None if it did not fail.
     """
-    calls = model_calls(spans)
-    if not calls:
-        return None
-    last = max(calls, key=lambda span: span.end_ns)
+    # Two last calls: a judge that was answered does not make up for an agent that was not.
+    for part in (of_the_agent(spans), [span for span in spans if span.attributes.get(APART)]):
+        calls = model_calls(part)
+        if calls and (found := _trouble_of(max(calls, key=lambda span: span.end_ns), error)):
+            return found
+    return None
+
+
+def _trouble_of(last: Span, error: BaseException | None) -> Trouble | None:
     attributes = last.attributes
     if last.status == "error":
         kind = str(attributes.get("error.type") or "").rpartition(".")[2]

@@ -154,6 +154,16 @@ class TestTroubleIn:
             trouble_in([*spans, call(3, gen_ai__output__messages=self.ANSWER)], KeyError()) is None
         )
 
+    def test_an_answered_judge_does_not_make_up_for_an_agent_that_was_not(self) -> None:
+        empty = call(1, gen_ai__output__messages="[]")
+        judged = call(2, gen_ai__output__messages=self.ANSWER, agl__apart=True)
+        assert trouble_in([judged]) is None
+        assert trouble_in([empty, judged]) is not None
+        answered = call(1, gen_ai__output__messages=self.ANSWER)
+        assert trouble_in([answered, judged]) is None
+        silent = call(2, gen_ai__output__messages="[]", agl__apart=True)
+        assert trouble_in([answered, silent]) is not None
+
     @pytest.mark.parametrize("kind", ["BadRequestError", "ValidationError", None])
     def test_a_call_that_failed_for_what_was_asked_is_none(self, kind: str | None) -> None:
         assert trouble_in([call(status="error", error__type=kind)], ValueError()) is None
