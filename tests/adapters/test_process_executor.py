@@ -135,7 +135,7 @@ def comparable(attempt: Attempt) -> dict[str, Any]:
         "error": attempt.error and steady(attempt.error),
         "fatal": None if attempt.fatal is None else str(attempt.fatal),
         "is configuration": isinstance(attempt.fatal, agl.ConfigurationError),
-        "retry_after": attempt.retry_after,
+        "trouble": attempt.trouble,
         "slots": attempt.slots,
         "reads": attempt.reads,
         "unmatched": attempt.unmatched,
