@@ -72,7 +72,7 @@ def is_model_call(span: Span) -> bool:
     attributes = span.attributes
     operation = attributes.get("gen_ai.operation.name")
     if operation is not None:
-        return operation in _MODEL_OPERATIONS
+        return isinstance(operation, str) and operation in _MODEL_OPERATIONS
     kind = attributes.get("openinference.span.kind")
     if kind is not None:
         return kind == "LLM"
@@ -331,7 +331,7 @@ def _numbered(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
         if not key.startswith(start):
             continue
         *path, last = key[len(start) :].split(".")
-        if not (path and path[0].isdigit()):
+        if not (path and _is_index(path[0])):
             continue
         node = tree
         for part in path:
@@ -344,10 +344,14 @@ def _numbered(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
     return _lists(tree) if tree else []
 
 
+def _is_index(key: str) -> bool:
+    return key.isascii() and key.isdigit() and len(key) < 10
+
+
 def _lists(tree: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
-    if tree and all(key.isdigit() for key in tree):
+    if tree and all(map(_is_index, tree)):
         return [_lists(tree[key]) for key in sorted(tree, key=int)]
     return {key: _lists(value) for key, value in tree.items()}
 

@@ -64,7 +64,7 @@ def to_json(value: Any) -> str:
         return clean_text(value)
     try:
         return clean_text(json.dumps(value, ensure_ascii=False, default=str))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return clean_text(str(value))
 
 
@@ -124,7 +124,7 @@ def _from_json(text: str) -> Any:
     if text[:1] in ("[", "{"):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
     return text
 

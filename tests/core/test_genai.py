@@ -316,3 +316,10 @@ def test_a_malformed_tree_does_not_hang() -> None:
     below = Span("c", "internal", "t", "3", "1", 0, 1, {"gen_ai.operation.name": "chat"})
 
     assert genai.model_calls([a, b, below]) == [below]
+
+
+def test_attributes_that_are_not_what_they_should_be_are_passed_over() -> None:
+    assert not genai.is_model_call(span({"gen_ai.operation.name": ["chat"]}))
+    assert genai.input_messages(span({"gen_ai.prompt.².content": "x"})) == []
+    numbered = {f"gen_ai.prompt.{'9' * 5_000}.content": "x", "gen_ai.prompt.0.content": "y"}
+    assert [m["content"] for m in genai.input_messages(span(numbered))] == ["y"]

@@ -203,3 +203,9 @@ def test_json_of_what_json_lacks_is_text() -> None:
     assert to_json({"a": object}) == '{"a": "<class \'object\'>"}'
     assert to_json(loop) == "[[...]]"
     assert to_json("a\ud800") == "a?"
+
+
+@pytest.mark.parametrize("piece", ["[", '{"a":', '[{"role":'])
+def test_text_that_is_nested_too_deeply_for_json_is_text(piece: str) -> None:
+    text = piece * 50_000
+    assert parse_messages(text, "user") == [{"role": "user", "content": text}]
