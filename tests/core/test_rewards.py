@@ -122,5 +122,6 @@ class TestOfMetrics:
         ],
     )
     def test_refuses_what_makes_no_sense(self, options: dict[str, Any], reason: str) -> None:
+        options = {"metrics": self.METRICS, **options}
         with pytest.raises(RewardError, match=reason):
-            Reward.of(options.pop("metrics", self.METRICS), **options)
+            Reward.of(**options)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.runnables import RunnableLambda
 
 import agl_adapters as agl
 from agl_adapters.injection import inject
@@ -89,3 +92,14 @@ def test_a_judge_is_a_reward_function_of_programs_of_both_kinds(
     ]
     assert [done.score for done in evaluation] == [1.0, 0.0]
     assert "judge: (simulated) The output holds the expected answer." in evaluation[0].feedback
+
+
+def test_it_is_shown_the_answer_in_what_a_program_returns(simulated_model: SimulatedModel) -> None:
+    def node(task: dict[str, str]) -> dict[str, list[BaseMessage]]:
+        said = f"{inject('my:program#system', 'Answer.')} Room: {task['room']}"
+        return {"messages": [HumanMessage("Which room?"), AIMessage(said)]}
+
+    agent = agl.wrap(RunnableLambda(node), reward=agl.judge("Right?", model="gpt", expected="room"))
+    agl.Trainer(agl.Baseline()).dev(agent, [{"room": "M12"}])
+    asked = simulated_model.log()[-1].users[0]
+    assert re.findall(r"<output-\w+>\n(.*)\n</output", asked) == ["Answer. Room: M12"]
