@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 from agl_core.messages import Message, parse_messages, to_json, to_parts
-from agl_core.spans import Span
+from agl_core.spans import Span, SpanEvent
 
 __all__ = [
     "APART",
@@ -41,6 +41,7 @@ __all__ = [
     "tool_name",
     "tool_result",
     "usage",
+    "without_content",
 ]
 
 SLOT = "agl.slot"
@@ -55,6 +56,26 @@ _INPUT = ("gen_ai.input.messages",)
 _OUTPUT = ("gen_ai.output.messages",)
 _INPUT_PREFIXES = ("gen_ai.prompt", "llm.input_messages", "llm.prompts")
 _OUTPUT_PREFIXES = ("gen_ai.completion", "llm.output_messages", "llm.completions")
+
+
+_KIND_OF_ERROR = "exception.type"
+_CONTENT = (
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.system_instructions",
+    "gen_ai.tool.call.arguments",
+    "gen_ai.tool.call.result",
+    "gen_ai.prompt.",
+    "gen_ai.completion.",
+    "llm.prompts",
+    "llm.completions",
+    "llm.input_messages",
+    "llm.output_messages",
+    "input.value",
+    "output.value",
+    "traceloop.entity.input",
+    "traceloop.entity.output",
+)
 
 
 class TokenUsage(NamedTuple):
@@ -178,6 +199,19 @@ def slot(span: Span) -> str | None:
 def of_the_agent(spans: Iterable[Span]) -> list[Span]:
     """Return the spans without those that are none of the agent's, such as a judge's."""
     return [span for span in spans if not span.attributes.get(APART)]
+
+
+def without_content(span: Span) -> Span:
+    """Return a span without what was said: texts of models and tools, and messages of exceptions.
+
+    Whoever wrote it: an instrumentor of the user's own does not ask whether it may.
+    """
+    kept = {name: v for name, v in span.attributes.items() if not name.startswith(_CONTENT)}
+    events: list[SpanEvent] = []
+    for event in span.events:
+        kind = event.attributes.get(_KIND_OF_ERROR)
+        events.append(replace(event, attributes={} if kind is None else {_KIND_OF_ERROR: kind}))
+    return replace(span, attributes=kept, events=tuple(events), status_message="")
 
 
 def model_calls(spans: Iterable[Span]) -> list[Span]:

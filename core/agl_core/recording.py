@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from agl_core.allowance import DROPPED, SpanAllowance
+from agl_core.genai import without_content
 from agl_core.spans import Span
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Recording:
         """Take note of a span of this rollout."""
         self._open[_key(span)] = span
         if self._listener is not None and not self._allowance.full:
-            copy = _copied(span)
+            copy = self._copied(span)
             if copy is not None:
                 self._listener.started(copy)
 
@@ -125,7 +126,7 @@ class Recording:
         """Return the spans as if the rollout ended now, if it has not."""
         if self._closed is not None:
             return self._closed
-        opened = map(_copied, list(self._open.values()))
+        opened = map(self._copied, list(self._open.values()))
         return settled(self._so_far(), [span for span in opened if span is not None])
 
     def close(self) -> None:
@@ -144,8 +145,12 @@ class Recording:
         return _sorted([span for span in list(self._ended.values()) if span is not None])
 
     def _fitted(self, span: ReadableSpan) -> Span | None:
-        copy = _copied(span)
+        copy = self._copied(span)
         return None if copy is None else self._allowance.fit(copy)
+
+    def _copied(self, span: ReadableSpan) -> Span | None:
+        copy = _copied(span)
+        return copy if copy is None or self.capture_content else without_content(copy)
 
 
 def settled(ended: Sequence[Span], unfinished: Sequence[Span]) -> tuple[Span, ...]:

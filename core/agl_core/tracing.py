@@ -116,7 +116,7 @@ class Tracing:
         try:
             yield recording
         except BaseException as error:
-            _record_failure(recording.span, error)
+            _record_failure(recording, error)
             raise
         finally:
             otel_context.detach(token)
@@ -221,11 +221,17 @@ def _marked(key: str, value: str | bool) -> Generator[None]:
         otel_context.detach(token)
 
 
-def _record_failure(span: trace.Span, error: BaseException) -> None:
+def _record_failure(recording: Recording, error: BaseException) -> None:
     from opentelemetry.trace import Status, StatusCode
 
+    span, kind = recording.span, type(error).__name__
     try:
-        span.record_exception(error)
-        span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        if recording.capture_content:
+            span.record_exception(error)
+            span.set_status(Status(StatusCode.ERROR, f"{kind}: {error}"))
+        else:
+            # What an agent raises quotes what was said.
+            span.add_event("exception", {"exception.type": kind})
+            span.set_status(Status(StatusCode.ERROR, kind))
     except Exception:  # noqa: BLE001 - an exception whose text cannot be made is still raised
         _log.debug("an exception could not be recorded", exc_info=True)

@@ -1,6 +1,8 @@
 import asyncio
+import contextlib
 import contextvars
 import gc
+import json
 import logging
 import random
 import subprocess
@@ -8,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from opentelemetry import trace
@@ -483,3 +485,55 @@ tracing.tracer.start_span("a").end()
 assert "opentelemetry.sdk" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+class TestWithoutContent:
+    """Each run decides for itself, whatever others of the process do, before or beside it."""
+
+    SAID: ClassVar[dict[str, Any]] = {
+        "gen_ai.input.messages": "SAID",
+        "gen_ai.prompt.0.content": "SAID",
+        "gen_ai.tool.call.arguments": "SAID",
+        "input.value": "SAID",
+        "gen_ai.usage.input_tokens": 7,
+    }
+
+    def record(self, tracing: Tracing, user: TracerProvider) -> str:
+        """Run an agent that says and raises things, traced by us and by the user's own tracer."""
+        with contextlib.suppress(ValueError), tracing.rollout("agent") as recording:
+            for tracer in (tracing.tracer, user.get_tracer("user")):
+                with (
+                    contextlib.suppress(KeyError),
+                    tracer.start_as_current_span("call", attributes=self.SAID),
+                ):
+                    raise KeyError("SAID")
+            raise ValueError("SAID")
+        assert [span.name for span in recording.spans] == ["agent", "call", "call"]
+        assert [span.status for span in recording.spans] == ["error"] * 3
+        kinds = [span.events[0].attributes["exception.type"] for span in recording.spans]
+        assert kinds == ["ValueError", "KeyError", "KeyError"]
+        assert recording.spans[1].attributes["gen_ai.usage.input_tokens"] == 7
+        return json.dumps([span.to_json() for span in recording.spans])
+
+    def test_nothing_that_was_said_is_in_the_spans(self) -> None:
+        user = TracerProvider()
+        for first in (True, False):
+            one, two = Tracing(user, first), Tracing(user, not first)
+            told = {first: self.record(one, user), not first: self.record(two, user)}
+            told[first] += self.record(one, user)
+            one.shutdown()
+            two.shutdown()
+            assert "SAID" not in told[False]
+            assert told[True].count("SAID") >= 8
+
+    @pytest.mark.parametrize("allowed", [True, False])
+    def test_what_ended_a_rollout_is_exported_without_its_message(self, allowed: bool) -> None:
+        exporter, user = InMemorySpanExporter(), TracerProvider()
+        user.add_span_processor(SimpleSpanProcessor(exporter))
+        tracing = Tracing(user, allowed)
+        with contextlib.suppress(ValueError), tracing.rollout("agent"):
+            raise ValueError("SAID")
+        tracing.shutdown()
+        (root,) = exporter.get_finished_spans()
+        assert ("SAID" in root.to_json()) is allowed
+        assert "ValueError" in root.to_json()
