@@ -208,7 +208,7 @@ def test_a_port_that_is_taken_is_one_line() -> None:
         port = server.getsockname()[1]
         result = run("simulate", "--port", str(port))
     assert (result.returncode, result.stdout) == (1, "")
-    assert re.fullmatch(rf"agl: Port {port} of 127\.0\.0\.1 cannot be used: .*\n", result.stderr)
+    assert re.fullmatch(rf"agl: port {port} of 127\.0\.0\.1 cannot be used: .*\n", result.stderr)
 
 
 def test_a_scenario_that_is_not_there_is_one_line() -> None:
