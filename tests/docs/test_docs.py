@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sybil import Document, Example, Sybil
@@ -78,6 +79,9 @@ def _folder(_service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("OPENAI_AGENTS_DISABLE_TRACING", "1")
     before = set(sys.modules)
     yield
+    provider: Any = sys.modules.get("agents.models.openai_provider")
+    if provider is not None:
+        provider._http_client = None  # it keeps connections of an event loop that has ended
     for name in set(sys.modules) - before:
         module_file = getattr(sys.modules[name], "__file__", None) or ""
         if module_file.startswith(str(tmp_path)):
