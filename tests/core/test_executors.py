@@ -225,7 +225,7 @@ class TestThreads:
         assert await gone([t for t in runner_threads() if t not in before])
 
     async def test_one_that_hangs_costs_no_runner_and_says_where(self) -> None:
-        release = threading.Event()
+        release, before = threading.Event(), set(runner_threads())
 
         def hang_here() -> None:
             release.wait(10)
@@ -241,7 +241,7 @@ class TestThreads:
             assert hung.error is not None
             assert "no result within 0.05 seconds" in hung.error
             assert "in hang_here" in hung.error
-            left = [t for t in runner_threads() if t.is_alive()]
+            left = [t for t in runner_threads() if t not in before]
             assert (await executor.run(request(1))).reward == 1.0
             release.set()
             assert await gone([t for t in left if t.name == "agl-runner-1"])
