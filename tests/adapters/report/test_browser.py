@@ -126,12 +126,12 @@ async def test_links_lead_from_a_task_to_its_trace_and_from_the_tree_to_a_candid
     await page.locator("#trace-close").click()
 
     await page.locator("[data-chart=tree] a[*|href='#candidate-1']").first.click()
-    assert await page.locator("#candidate-1").get_attribute("open") == ""
+    await page.locator("#candidate-1[open]").wait_for()
     await page.locator("#candidate-1").get_by_role("link", name="Its rollouts").click()
     assert await page.locator("#filters [name=candidate]").input_value() == "1"
     # The one that was rejected is folded away: the link opens what it is in.
     await page.locator("[data-chart=tree] a[*|href='#candidate-4']").first.click()
-    assert await page.locator("#candidate-4 .edit").is_visible()
+    await page.locator("#candidate-4 .edit").wait_for()
 
     again = (await open_page(address)).page
     await again.locator("#trace .waterfall").wait_for()
