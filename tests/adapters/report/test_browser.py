@@ -110,7 +110,7 @@ async def test_links_lead_from_a_task_to_its_trace_and_from_the_tree_to_a_candid
     link = page.locator(".changes tbody a").first
     await link.click()
     await dialog.locator(".waterfall").wait_for()
-    address = page.url
+    address = await page.evaluate("location.href")
     assert "#rollout=" in address
     assert "the seed" in await page.locator("#trace-eyebrow").inner_text()
     await dialog.locator(".others a", has_text="2 1.000").first.click()
@@ -118,8 +118,8 @@ async def test_links_lead_from_a_task_to_its_trace_and_from_the_tree_to_a_candid
         "document.getElementById('trace-eyebrow').textContent.includes('candidate 2')"
     )
     await page.keyboard.press("Escape")
-    assert not await dialog.is_visible()
-    assert "#" not in page.url
+    await dialog.wait_for(state="hidden")
+    await page.wait_for_function("!location.hash")
 
     await page.locator("[data-cell]").first.click()
     await dialog.locator(".waterfall").wait_for()
@@ -128,7 +128,9 @@ async def test_links_lead_from_a_task_to_its_trace_and_from_the_tree_to_a_candid
     await page.locator("[data-chart=tree] a[*|href='#candidate-1']").first.click()
     await page.locator("#candidate-1[open]").wait_for()
     await page.locator("#candidate-1").get_by_role("link", name="Its rollouts").click()
-    assert await page.locator("#filters [name=candidate]").input_value() == "1"
+    await page.wait_for_function(
+        "document.querySelector('#filters [name=candidate]').value === '1'"
+    )
     # The one that was rejected is folded away: the link opens what it is in.
     await page.locator("[data-chart=tree] a[*|href='#candidate-4']").first.click()
     await page.locator("#candidate-4 .edit").wait_for()
