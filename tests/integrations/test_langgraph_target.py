@@ -268,7 +268,7 @@ def test_a_framework_that_is_not_installed_is_named_with_the_command(
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("langgraph")]:
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setattr("agl_integrations.langgraph._compat.version", not_found)
+    monkeypatch.setattr("agl_adapters.requirements.version", not_found)
     with (
         pytest.raises(MissingDependencyError, match=r"pip install 'agl-adapters\[langgraph\]'"),
         LangGraphIntegration().hooks(Tracing()),

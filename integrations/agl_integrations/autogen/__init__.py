@@ -79,9 +79,10 @@ class AutoGenIntegration:
             MissingDependencyError: If AutoGen is not installed.
             UnsupportedVersionError: If it is not the version that the hooks were made for.
         """
-        from agl_integrations.autogen._compat import check
+        from agl_adapters.requirements import check_all
+        from agl_integrations.autogen._compat import REQUIREMENTS
 
-        check()
+        check_all(REQUIREMENTS)
         from agl_integrations.autogen._contexts import ContextHook
         from agl_integrations.autogen._failures import FailureHook
         from agl_integrations.autogen._models import ModelHook

@@ -1,19 +1,10 @@
-"""The start-up check of what the hooks stand on and no version of AutoGen promises to keep."""
+"""What the hooks stand on and no version of AutoGen promises to keep."""
 
 from __future__ import annotations
 
-import importlib
-import inspect
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from agl_adapters.requirements import Requirement
 
-from agl_core.errors import MissingDependencyError, UnsupportedVersionError
-
-__all__ = ["MAGENTIC_PROMPTS", "SUPPORTED", "check"]
-
-SUPPORTED = "0.7.5"
-"""The version of autogen-agentchat and autogen-core that the hooks were made for. They stand on
-private attributes, which any release may change without a word."""
+__all__ = ["MAGENTIC_PROMPTS", "REQUIREMENTS"]
 
 MAGENTIC_PROMPTS = (
     "task_ledger_facts_prompt",
@@ -33,8 +24,7 @@ _TEAM = f"{_TEAMS}._base_group_chat:BaseGroupChat"
 _ORCHESTRATOR = f"{_TEAMS}._magentic_one._magentic_one_orchestrator:MagenticOneOrchestrator"
 _RUNTIME = "autogen_core._single_threaded_agent_runtime"
 
-# After the colon attributes, each of the one before; after the slash a name that a function uses.
-_NEEDED = (
+_NAMES = (
     f"{_AGENTS}:AssistantAgent.__init__/_system_messages",
     f"{_AGENTS}:CodeExecutorAgent.__init__/_system_messages",
     f"{_AGENTS}:SocietyOfMindAgent.__init__/_instruction",
@@ -53,12 +43,14 @@ _NEEDED = (
     f"{_TEAM}.reset/_is_running",
     f"{_TEAMS}._events:SerializableException.from_exception",
     "autogen_agentchat.tools._task_runner_tool:TaskRunnerTool.__init__/_task_runner",
+    f"{_AGENTS}:BaseChatAgent.__init__/trace_create_agent_span",
+)
+_CORE_NAMES = (
     f"{_RUNTIME}:SingleThreadedAgentRuntime.__init__/_background_tasks",
     f"{_RUNTIME}:SendMessageEnvelope.__init__",
     f"{_RUNTIME}:PublishMessageEnvelope.__init__",
     f"{_RUNTIME}:SingleThreadedAgentRuntime._process_send",
     f"{_RUNTIME}:SingleThreadedAgentRuntime._process_publish",
-    f"{_AGENTS}:BaseChatAgent.__init__/trace_create_agent_span",
     "autogen_core._telemetry:TraceHelper.trace_block",
     "autogen_core._telemetry._genai:trace_tool_span/trace",
     "autogen_core._telemetry._genai:trace_invoke_agent_span/trace",
@@ -69,50 +61,14 @@ _NEEDED = (
     "autogen_core.models:ChatCompletionClient.create_stream",
 )
 
-
-def check() -> None:
-    """Check that this is the version that the hooks were made for, and every name that they use.
-
-    Raises:
-        MissingDependencyError: If AutoGen is not installed.
-        UnsupportedVersionError: If it is another version, or a name is gone. The message has the
-            version found and the one supported.
-    """
-    for distribution in ("autogen-agentchat", "autogen-core"):
-        if _installed(distribution) != SUPPORTED:
-            raise _unsupported(distribution, "the hooks stand on private attributes")
-    for path in _NEEDED:
-        if not _exists(path):
-            package = path.partition(".")[0].replace("_", "-")
-            raise _unsupported(package, f"it has no {path}")
-
-
-def _unsupported(distribution: str, reason: str) -> UnsupportedVersionError:
-    return UnsupportedVersionError(
-        f"{distribution} {_installed(distribution)} is not supported ({reason}); supported is "
-        f"{distribution}=={SUPPORTED}: pip install 'agl-adapters[autogen]'"
+REQUIREMENTS = tuple(
+    # Exact, since any release may change private attributes without a word.
+    Requirement(
+        distribution,
+        supported="==0.7.5",
+        install="agl-adapters[autogen]",
+        exact="0.7.5",
+        names=names,
     )
-
-
-def _installed(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        raise MissingDependencyError(
-            f"{distribution} is not installed; run: pip install 'agl-adapters[autogen]'"
-        ) from None
-
-
-def _exists(path: str) -> bool:
-    place, _, used = path.partition("/")
-    module, _, names = place.partition(":")
-    try:
-        value: Any = importlib.import_module(module)
-        for name in names.split("."):
-            value = getattr(value, name)
-    except (ImportError, AttributeError):
-        return False
-    function = inspect.unwrap(value)
-    # One that somebody has replaced tells nothing about AutoGen's own.
-    replaced = not str(function.__module__).startswith("autogen_")
-    return not used or replaced or used in function.__code__.co_names
+    for distribution, names in (("autogen-agentchat", _NAMES), ("autogen-core", _CORE_NAMES))
+)

@@ -76,9 +76,10 @@ class LangGraphIntegration:
             MissingDependencyError: If LangChain's core is not installed.
             UnsupportedVersionError: If it lacks what the hooks stand on.
         """
-        from agl_integrations.langgraph._compat import check
+        from agl_adapters.requirements import check_all
+        from agl_integrations.langgraph._compat import REQUIREMENTS
 
-        check()
+        check_all(REQUIREMENTS)
         from agl_integrations.langgraph._prompts import PromptHook
         from agl_integrations.langgraph._runs import RunTree
         from agl_integrations.langgraph._sites import CallSites

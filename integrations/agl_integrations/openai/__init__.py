@@ -69,9 +69,10 @@ class OpenAIIntegration:
             MissingDependencyError: If the client or its instrumentor is not installed.
             UnsupportedVersionError: If one of them lacks what the hooks stand on.
         """
-        from agl_integrations.openai.compat import check
+        from agl_adapters.requirements import check_all
+        from agl_integrations.openai.compat import REQUIREMENTS
 
-        check()
+        check_all(REQUIREMENTS)
         from agl_integrations.openai.prompts import client_prompts
         from agl_integrations.openai.spans import client_spans
 

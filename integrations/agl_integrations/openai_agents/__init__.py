@@ -71,9 +71,10 @@ class OpenAIAgentsIntegration:
         if _is_another_package(sys.modules.get("agents")):
             yield
             return
-        from agl_integrations.openai_agents._compat import check
+        from agl_adapters.requirements import check_all
+        from agl_integrations.openai_agents._compat import REQUIREMENTS
 
-        check()
+        check_all(REQUIREMENTS)
         from agl_integrations.openai_agents._calls import covered_calls
         from agl_integrations.openai_agents._connections import LoopConnections
         from agl_integrations.openai_agents._inputs import input_hook
