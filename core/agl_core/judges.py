@@ -260,34 +260,5 @@ class Judge:
 _TITLES = {"task": "Task", "expected": "Expected answer", "output": "Output of the agent"}
 
 
-def judge(  # noqa: PLR0913 - all by keyword
-    rubric: str | Mapping[str, str],
-    *,
-    model: str,
-    client: openai.OpenAI | None = None,
-    expected: str | None = None,
-    scale: int = 10,
-    weights: Mapping[str, float] | None = None,
-    attempts: int = 3,
-    temperature: float | None = None,
-    max_retries: int = 6,
-    max_chars: int = 20_000,
-) -> Judge:
-    """Make a judge: a model that grades outputs by a rubric. The arguments are those of `Judge`.
-
-    Raises:
-        ConfigurationError: If an argument is of the wrong kind or out of range.
-        RewardError: If the weights are wrong.
-    """
-    return Judge(
-        rubric,
-        model=model,
-        client=client,
-        expected=expected,
-        scale=scale,
-        weights=weights,
-        attempts=attempts,
-        temperature=temperature,
-        max_retries=max_retries,
-        max_chars=max_chars,
-    )
+judge = Judge
+"""The same by the name of what it is used as: ``reward=agl.judge("Is it true?", model=...)``."""

@@ -19,19 +19,6 @@ from agl_core.prompts import PromptTemplate
 from agl_core.result import CandidateRecord, TrainResult
 from agl_core.statistics import Comparison, Verdict
 
-HOSTILE = {
-    "clear screen": "\x1b[2J\x1b[H",
-    "title": "\x1b]0;owned\x07",
-    "link": "\x1b]8;;http://x\x1b\\click\x1b]8;;\x1b\\",
-    "eight-bit control": "\x9b31m",
-    "bell, backspace, carriage return": "\x07\x08\rhidden",
-    "vertical tab, form feed, delete": "\x0b\x0c\x7f",
-    "right to left": "\u202eevil\u202c \u2066x\u2069",
-    "invisible": "\u200b\ufeff\u00ad",
-    "tag characters": "\U000e0041\U000e0042",
-    "half a pair": "\ud83d",
-}
-
 
 def shown(view: RenderableType, width: int = 80, **options: Any) -> str:
     stream = io.StringIO()
@@ -51,10 +38,9 @@ def moves(text: str) -> list[str]:
 # hostile text
 
 
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_no_view_of_prompts_lets_text_through(text: str) -> None:
-    name = f"my:{text}#system"
-    before, after = {name: prompt(f"old {text}")}, {name: prompt(f"new {text}")}
+def test_no_view_of_prompts_lets_text_through(hostile_text: str) -> None:
+    name = f"my:{hostile_text}#system"
+    before, after = {name: prompt(f"old {hostile_text}")}, {name: prompt(f"new {hostile_text}")}
     for view in (prompts_view(after), changes_view(before, after), changes_view(after, after)):
         assert moves(shown(view)) == []
 
