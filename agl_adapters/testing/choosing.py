@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from agl_adapters.testing.calls import Call, Reply, draws
+from agl_adapters.testing.calls import Reply, draws
 from agl_adapters.testing.critic import Critic
 from agl_adapters.testing.editor import Editor
 from agl_adapters.testing.room_text import unescaped
-from agl_adapters.testing.rules import Breach, Rule, obeyed
+from agl_adapters.testing.rules import Rule
+from agl_adapters.testing.stages import Seen, Stage
 
-__all__ = ["Choosing", "Criterion", "Domain", "Fields", "amount", "line"]
+__all__ = ["Choice", "Choosing", "Criterion", "Domain", "Fields", "amount", "line"]
 
 Fields = Mapping[str, str]
 """What a line says, by the name of the field."""
@@ -148,16 +149,14 @@ def line(word: str, name: str, fields: Fields) -> str:
 
 
 @dataclass(slots=True)
-class _Run:
-    """What a text shows of one run; nothing chosen yet, or where it is chosen."""
+class Choice:
+    """What there is to choose from, and for what."""
 
     request: Fields
     options: dict[str, Fields] = field(default_factory=dict[str, Fields])
-    chosen: str = ""
-    at: int = -1
 
 
-class Choosing:
+class Choosing(Stage[Choice]):
     """The scenario of a domain: one call, which picks an option after the rules that it obeys.
 
     Args:
@@ -167,12 +166,9 @@ class Choosing:
     """
 
     def __init__(self, domain: Domain, critic: Critic, editor: Editor) -> None:
-        self.name = domain.name
-        self.rules: Sequence[Rule] = domain.rules
-        self.critic = critic
-        self.editor = editor
+        decoys = [criterion.rule for criterion in domain.decoys]
+        super().__init__(domain.name, domain.rules, critic, editor, decoys)
         self._domain = domain
-        self._decoys = tuple(criterion.rule for criterion in domain.decoys)
         of_fields = r"\b{} (?P<{}>[A-Z]\d+)(?P<{}>(?: \| [a-z ]+: [\w ,-]*\w)+)"
         self._steps = re.compile(
             of_fields.format(domain.request, "request", "asks")
@@ -181,55 +177,47 @@ class Choosing:
             + rf"|\b{domain.option}: (?P<answer>[A-Z]\d+|none)\b"
         )
 
-    def asked_at(self, text: str) -> int:
-        """Where in a text the last option is listed; -1 if none is."""
-        places = [step.start() for step in self._steps.finditer(text) if step["option"]]
-        return max(places, default=-1)
+    def seen(self, text: str) -> list[Seen[Choice]]:
+        """The choices in a text: a request, option lines, an answer; more belongs to none.
 
-    def reply(self, call: Call, rng: random.Random) -> Reply:
-        """Name an option."""
-        word = self._domain.option
-        runs = self._runs("\n".join(message.text for message in call.messages))
-        if not runs or not runs[-1].options:
-            return Reply(f"I see nothing to choose from.\n{word}: none")
-        names = obeyed((*self.rules, *self._decoys), call.prompt, rng)
-        best = self._domain.best(runs[-1].options, runs[-1].request, names)
-        chosen = rng.choice(best) if best else "none"
-        return Reply(f"This is what suits best.\n{word}: {chosen}", fields={word.lower(): chosen})
-
-    def breaches(self, text: str) -> list[Breach] | None:
-        """The rules that the runs in a text visibly break."""
-        whole = [run for run in self._runs(text) if run.options and run.chosen]
-        return [breach for run in whole for breach in self._broken(run)] if whole else None
-
-    def _runs(self, text: str) -> list[_Run]:
-        """The runs in a text: a request, option lines, an answer; more of either belongs to none.
-
-        A request that comes again (each model call repeats the conversation) begins a new run.
+        A request that comes again (each model call repeats the conversation) begins a new one.
         """
-        runs: list[_Run] = []
+        seen: list[Seen[Choice]] = []
         for step in self._steps.finditer(unescaped(text)):
             if step["request"]:
-                runs.append(_Run(dict(FIELD.findall(step["asks"]))))
-            elif runs and not runs[-1].chosen:
+                seen.append(Seen(Choice(dict(FIELD.findall(step["asks"])))))
+            elif seen and not seen[-1].done:
+                last = seen[-1]
                 if step["option"]:
-                    runs[-1].options[step["option"]] = dict(FIELD.findall(step["has"]))
+                    last.situation.options[step["option"]] = dict(FIELD.findall(step["has"]))
+                    last.asked_at = step.start()
                 else:
-                    runs[-1].chosen, runs[-1].at = step["answer"], step.start()
-        return runs
+                    last.done, last.done_at = step["answer"], step.start()
+        return seen
 
-    def _broken(self, run: _Run) -> list[Breach]:
-        """The rules that a choice breaks, given what the run shows and nothing else."""
-        has = run.options.get(run.chosen)
+    def ways(self, situation: Choice, names: Collection[str]) -> Sequence[str]:
+        """The options among which these rules cannot tell the best; `none` if none is left."""
+        return self._domain.best(situation.options, situation.request, names) or ["none"]
+
+    def say(self, way: str) -> Reply:
+        """Name an option."""
+        word = self._domain.option
+        if not way:
+            return Reply(f"I see nothing to choose from.\n{word}: none")
+        return Reply(f"This is what suits best.\n{word}: {way}", fields={word.lower(): way})
+
+    def broken(self, situation: Choice, done: str) -> list[str]:
+        """The rules that a choice breaks: by the option's own line, else the first missed best."""
+        has = situation.options.get(done)
         if has is None:
             return []
         criteria = self._domain.criteria
-        broken = [c.rule.name for c in criteria if c.fits and not c.fits(has, run.request)]
+        broken = [c.rule.name for c in criteria if c.fits and not c.fits(has, situation.request)]
         observed = {c.rule.name for c in criteria if c.fits}
         for criterion in criteria:
             if broken:
                 break
             observed.add(criterion.rule.name)
-            if run.chosen not in self._domain.best(run.options, run.request, observed):
+            if done not in self._domain.best(situation.options, situation.request, observed):
                 broken.append(criterion.rule.name)
-        return [Breach(name, run.at) for name in broken]
+        return broken

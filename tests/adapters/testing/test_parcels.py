@@ -30,7 +30,7 @@ def test_a_decoy_that_is_stated_comes_before_the_rules() -> None:
     worse = 0
     for task in PARCELS.tasks("test", 30):
         scenario = parcels()
-        options = scenario._runs(task["input"])[0]
+        options = scenario.seen(task["input"])[0].situation
         best = PARCELS.best(options.options, options.request, names)
         worse += best != [task["expected"]]
     assert worse > 10
