@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from agl_core.errors import UnknownAgentError as UnknownAgentError
     from agl_core.errors import UnsupportedVersionError as UnsupportedVersionError
     from agl_core.judges import judge as judge
+    from agl_core.prices import Price as Price
     from agl_core.prompts import PromptTemplate as PromptTemplate
     from agl_core.result import TrainResult as TrainResult
     from agl_core.reward_functions import weighted as weighted
@@ -100,6 +101,7 @@ _HOMES = {
         "UnsupportedVersionError",
     ),
     "agl_core.judges": ("judge",),
+    "agl_core.prices": ("Price",),
     "agl_core.prompts": ("PromptTemplate",),
     "agl_core.result": ("TrainResult",),
     "agl_core.reward_functions": ("weighted",),

@@ -119,11 +119,10 @@ def verdict_view(result: TrainResult, note: str = "") -> RenderableType:
 
 def spent_text(spent: Usage) -> Text:
     """Say in one line what was spent."""
-    tokens = spent.input_tokens + spent.output_tokens
-    dollars = f", ${spent.dollars:.2f}" if spent.dollars else ""
+    cost = f", {printable(spent.cost)}" if spent.cost else ""
     return Text(
-        f"Spent: {spent.rollouts} rollouts, {spent.model_calls} model calls, {tokens:,} tokens"
-        f"{dollars}, {spent.seconds:.1f} s",
+        f"Spent: {spent.rollouts} rollouts, {spent.model_calls} model calls, "
+        f"{spent.tokens:,} tokens{cost}, {spent.seconds:.1f} s",
         style="dim",
     )
 

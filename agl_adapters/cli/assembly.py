@@ -19,6 +19,7 @@ __all__ = [
     "make_agent",
     "make_algorithm",
     "make_budget",
+    "make_prices",
     "make_templates",
     "seed_prompts",
 ]
@@ -77,6 +78,27 @@ def make_budget(options: BudgetOptions) -> agl.Budget:
         seconds=options.budget_seconds,
         target=options.target,
     )
+
+
+def make_prices(options: BudgetOptions) -> dict[str, agl.Price]:
+    """Make the prices of models from MODEL=IN/OUT or MODEL=IN/OUT/CACHED.
+
+    Raises:
+        ConfigurationError: If one is no such thing.
+    """
+    prices: dict[str, agl.Price] = {}
+    for text in options.price:
+        model, _, numbers = text.rpartition("=")
+        try:
+            prices[model] = agl.Price(*map(float, numbers.split("/")))
+        except (TypeError, ValueError):
+            model = ""
+        if not model:
+            raise ConfigurationError(
+                f"--price {text}: write MODEL=IN/OUT or MODEL=IN/OUT/CACHED, in dollars per "
+                "million tokens, such as gpt-4o=2.5/10"
+            )
+    return prices
 
 
 def make_templates(given: Sequence[str]) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 import agl_adapters as agl
-from agl_adapters.cli.assembly import make_agent, make_budget, seed_prompts
+from agl_adapters.cli.assembly import make_agent, make_budget, make_prices, seed_prompts
 from agl_adapters.cli.failures import INTERRUPTED
 from agl_adapters.cli.options import AgentOptions, BudgetOptions, JsonOption, RunOptions
 from agl_adapters.cli.output import print_json, progress_console
@@ -65,6 +65,7 @@ def evaluate(
         repeats=running.repeats,
         initial_resources=seed_prompts(program),
         budget=make_budget(budget),
+        prices=make_prices(budget),
         store=kept,
         callbacks=[_Progress(progress_console(as_json))],
     )

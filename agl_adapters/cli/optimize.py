@@ -13,6 +13,7 @@ from agl_adapters.cli.assembly import (
     make_agent,
     make_algorithm,
     make_budget,
+    make_prices,
     make_templates,
     seed_prompts,
 )
@@ -66,6 +67,7 @@ def optimize(  # noqa: PLR0913 - each a group
         repeats=running.repeats,
         initial_resources=seed_prompts(program),
         budget=make_budget(budget),
+        prices=make_prices(budget),
         store=store,
         run=keeping.resume or keeping.run,
         accept=search.accept.value,

@@ -168,6 +168,13 @@ class BudgetOptions:
         float | None, _Budget(min=0.0, help="Money, of program and optimizer.")
     ] = None
     budget_seconds: Annotated[float | None, _Budget(min=0.0, help="Wall time.")] = None
+    price: Annotated[
+        list[str],
+        _Budget(
+            metavar="MODEL=IN/OUT[/CACHED]",
+            help="Dollars per million tokens, where they are not known: my-model=0.5/1.5",
+        ),
+    ] = field(default_factory=list[str])
     target: Annotated[float | None, _Budget(help="End when a validation score reaches this.")] = (
         None
     )

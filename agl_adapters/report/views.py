@@ -189,8 +189,10 @@ def stats(facts: RunFacts) -> list[tuple[str, str, str]]:
         ("Tokens", f"{tokens:,.0f}", ""),
         ("Time", _duration(usage["seconds"]), ""),
     ]
-    if usage.get("dollars"):
-        figures.insert(4, ("Cost", f"${usage['dollars']:,.2f}", ""))
+    unpriced = ", ".join(usage.get("unpriced", ()))
+    if usage.get("dollars") or unpriced:
+        note = f"no price for {unpriced}" if unpriced else ""
+        figures.insert(4, ("Cost", f"${usage['dollars']:,.2f}", note))
     return figures
 
 

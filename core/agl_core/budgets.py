@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
 from agl_core.errors import AglError, ConfigurationError
+from agl_core.prices import PriceList
 from agl_core.rollouts import ModelUsage
 
 __all__ = ["Budget", "BudgetExhaustedError", "Ledger", "StopReason", "Usage"]
@@ -48,7 +49,7 @@ class Budget:
     tokens: int | None = None
     """Input and output tokens of agent and optimizer together."""
     dollars: float | None = None
-    """Money, by the trainer's price table."""
+    """Money, by the trainer's prices or else by those of the `genai-prices` package."""
     seconds: float | None = None
     """Wall time of the run."""
     target: float | None = None
@@ -78,9 +79,29 @@ class Usage:
     output_tokens: int = 0
     """Tokens received."""
     dollars: float = 0.0
-    """Money, by the price table; 0.0 for models that it lacks."""
+    """Money, by the trainer's prices or else by those of the `genai-prices` package."""
     seconds: float = 0.0
     """Wall time."""
+    unpriced: tuple[str, ...] = ()
+    """The models that were called and have no price: what they cost is not in `dollars`. The
+    simulated model is one, and says so."""
+
+    @property
+    def tokens(self) -> int:
+        """Input and output tokens together."""
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def cost(self) -> str:
+        """The money in words, such as ``$0.12``; nothing if no model was called."""
+        if not self.unpriced:
+            return f"${self.dollars:.{2 if self.dollars >= 1 else 4}f}" if self.dollars else ""
+        names = ", ".join(self.unpriced)
+        return (
+            f"${self.dollars:.4f} and no price for {names}"
+            if self.dollars
+            else f"no price for {names}"
+        )
 
 
 class BudgetExhaustedError(AglError):
@@ -110,8 +131,9 @@ class Ledger:
     than was reserved; only what does not fit at all is refused. Used on one event loop.
     """
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, prices: PriceList | None = None) -> None:
         self._budget = budget
+        self.prices = PriceList() if prices is None else prices
         self._start = time.monotonic()
         self._rollouts = 0
         self._spent = ModelUsage()
@@ -140,6 +162,7 @@ class Ledger:
             spent.output_tokens,
             spent.dollars,
             time.monotonic() - self._start,
+            self.prices.unpriced,
         )
 
     def set_aside(self, rollouts: int) -> None:

@@ -6,13 +6,16 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from agl_core.budgets import Ledger
 from agl_core.callbacks import Callback
 from agl_core.canaries import Canary
 from agl_core.errors import ConfigurationError, ModelError, StoreError
-from agl_core.models import ChatMessage, ModelClient, RefusedError
+from agl_core.genai import TokenUsage
+from agl_core.models import ChatMessage, Completion, ModelClient, RefusedError
+from agl_core.rollouts import ModelUsage
 from agl_core.single_flight import SingleFlight
 from agl_core.store import Journal
 
@@ -100,11 +103,12 @@ class ModelCalls:
                     self._ledger.refuse(error)
                 raise
             self._answered += 1
-            self._ledger.spend_call(completion.usage)
+            usage = self._priced(model, completion)
+            self._ledger.spend_call(usage)
             record = {
                 **request,
                 "text": completion.text,
-                "usage": completion.usage.to_json(),
+                "usage": usage.to_json(),
                 "response_id": completion.id,
             }
             try:
@@ -114,3 +118,11 @@ class ModelCalls:
                 raise
         self._callback.on_call(model, False)
         return completion.text
+
+    def _priced(self, model: str, completion: Completion) -> ModelUsage:
+        """Return what a call took, with what it cost."""
+        used = completion.usage
+        if used.dollars:
+            return used
+        tokens = TokenUsage(used.input_tokens, used.output_tokens, completion.cached_tokens)
+        return replace(used, dollars=self._ledger.prices.of_call(model, tokens, completion.id))

@@ -58,6 +58,7 @@ _INPUT_PREFIXES = ("gen_ai.prompt", "llm.input_messages", "llm.prompts")
 _OUTPUT_PREFIXES = ("gen_ai.completion", "llm.output_messages", "llm.completions")
 
 
+_CACHED = "gen_ai.usage.cache_read.input_tokens"
 _KIND_OF_ERROR = "exception.type"
 _CONTENT = (
     "gen_ai.input.messages",
@@ -83,6 +84,8 @@ class TokenUsage(NamedTuple):
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_input_tokens: int = 0
+    """Those of the input tokens that the service had in its cache."""
 
 
 # ------------------------------------------------------------------------------------------ readers
@@ -145,6 +148,12 @@ def usage(span: Span) -> TokenUsage:
             "gen_ai.usage.completion_tokens",
             "llm.usage.completion_tokens",
             "llm.token_count.completion",
+        ),
+        _count(
+            span,
+            _CACHED,
+            "gen_ai.usage.cache_read_input_tokens",
+            "llm.token_count.prompt_details.cache_read",
         ),
     )
 
@@ -289,6 +298,8 @@ def response_attributes(
     if usage is not None:
         attributes["gen_ai.usage.input_tokens"] = usage.input_tokens
         attributes["gen_ai.usage.output_tokens"] = usage.output_tokens
+        if usage.cached_input_tokens:
+            attributes[_CACHED] = usage.cached_input_tokens
     return attributes
 
 

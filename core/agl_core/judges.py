@@ -21,6 +21,7 @@ from agl_core.tracing import Tracing
 
 if TYPE_CHECKING:
     import openai
+    from openai.types import CompletionUsage
 
 __all__ = ["Judge", "judge"]
 
@@ -232,9 +233,7 @@ class Judge:
                 response_attributes(
                     model=done.model,
                     response_id=done.id,
-                    usage=TokenUsage(spent.prompt_tokens, spent.completion_tokens)
-                    if spent
-                    else None,
+                    usage=_used(spent) if spent else None,
                 )
             )
             if tracing.capture_content:
@@ -255,6 +254,12 @@ class Judge:
                 ) from error
             self._made = client.with_options(max_retries=self._max_retries)
         return self._made
+
+
+def _used(usage: CompletionUsage) -> TokenUsage:
+    details = usage.prompt_tokens_details
+    cached = (details.cached_tokens if details else None) or 0
+    return TokenUsage(usage.prompt_tokens, usage.completion_tokens, cached)
 
 
 _TITLES = {"task": "Task", "expected": "Expected answer", "output": "Output of the agent"}

@@ -44,8 +44,11 @@ class Completion:
 
     text: str
     usage: ModelUsage
+    """What it took. Where it says no dollars, the run's prices do."""
     id: str = ""
     """The service's id of the answer, if it gave one."""
+    cached_tokens: int = 0
+    """Those of the input tokens that the service had in its cache."""
 
 
 class ModelClient(Protocol):
@@ -164,7 +167,9 @@ class OpenAIClient:
             if spent is None
             else ModelUsage(1, spent.prompt_tokens, spent.completion_tokens)
         )
-        return Completion(text or "", usage, str(getattr(response, "id", None) or ""))
+        details = getattr(spent, "prompt_tokens_details", None)
+        cached = getattr(details, "cached_tokens", None) or 0
+        return Completion(text or "", usage, str(getattr(response, "id", None) or ""), cached)
 
     async def close(self) -> None:
         """Close the connections of a client of our own."""

@@ -115,7 +115,7 @@ class TrainResult:
         spent = self.usage
         lines.append(
             f"spent: {spent.rollouts} rollouts, {spent.model_calls} model calls, "
-            f"{spent.input_tokens + spent.output_tokens} tokens, {spent.seconds:.1f} s"
+            f"{spent.tokens} tokens{f', {spent.cost}' if spent.cost else ''}, {spent.seconds:.1f} s"
         )
         if difference := self.diff():
             lines += ["", difference.rstrip("\n")]

@@ -185,7 +185,8 @@ class RolloutRunner:
             nonlocal request, usage
             request = replace(request, attempt=number)
             attempt = await self._executor.run(request)
-            usage += attempt.usage
+            cost = self._ledger.prices.of_spans(attempt.spans)
+            usage += replace(attempt.usage, dollars=cost)
             if attempt.fatal is not None and self._stops(attempt.fatal, bound, task):
                 self._ledger.spend_rollout(usage)
                 self._ledger.refuse(attempt.fatal)

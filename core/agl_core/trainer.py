@@ -37,6 +37,7 @@ from agl_core.models import ModelClient, OpenAIClient
 from agl_core.outlooks import SeedOutlook, plan_warnings
 from agl_core.overlap import OverlapGuard
 from agl_core.plans import Plan
+from agl_core.prices import Price, PriceList, checked_prices
 from agl_core.prompts import PromptTemplate, coerce_resources
 from agl_core.result import TrainResult
 from agl_core.retries import RetryingClient
@@ -70,6 +71,8 @@ class Trainer:
         initial_resources: The seed's prompts by name, as text or templates. A wrapped program needs
             none: its own prompts are found by running it; prompts given here replace them.
         budget: Hard caps on what is spent.
+        prices: What models cost, by name. For those that are not in it the prices of the
+            `genai-prices` package hold, which asks no network.
         store: A path of a SQLite file, or a store. In memory by default: lost at the end.
         run: The run's name in the store; made up by default.
         seed: Everything random that the run decides depends on it.
@@ -110,6 +113,7 @@ class Trainer:
         n_runners: int = 8,
         initial_resources: Mapping[str, str | PromptTemplate] | None = None,
         budget: Budget | None = None,
+        prices: Mapping[str, Price] | None = None,
         store: str | os.PathLike[str] | Store | None = None,
         run: str | None = None,
         seed: int = 0,
@@ -134,6 +138,7 @@ class Trainer:
         self._initial = coerce_resources(initial_resources or {})
         self._slots = SlotPolicy.of(optimize, freeze, constraints, templates, max_unmatched)
         self._budget = checked_budget(budget)
+        self._prices = checked_prices(prices)
         self._store = opened_store(store)
         self._run = run
         self._seed = seed
@@ -183,7 +188,7 @@ class Trainer:
             RunInUseError: If another process, or another trainer, works on the run.
             StoreError: If the store cannot be written.
         """
-        ledger = Ledger(self._budget)
+        ledger = self._ledger()
         run = self._fit(ledger, agent, train_dataset, val_dataset, test_dataset, resume)
         return self._blocking(run, ledger)
 
@@ -198,7 +203,7 @@ class Trainer:
     ) -> TrainResult:
         """Do as `fit` does, on the running event loop. Cancelling it ends the run at once."""
         return await self._fit(
-            Ledger(self._budget), agent, train_dataset, val_dataset, test_dataset, resume
+            self._ledger(), agent, train_dataset, val_dataset, test_dataset, resume
         )
 
     def dev(self, agent: Agent, dataset: DatasetSource, tasks: int = 3) -> Evaluation:
@@ -211,7 +216,7 @@ class Trainer:
             ConfigurationError: If the input cannot work.
             RolloutError: If the agent fails on every one of the tasks, or reads no prompt.
         """
-        ledger, dry = Ledger(self._budget), self._dry()
+        ledger, dry = self._ledger(), self._dry()
 
         async def run() -> Evaluation:
             data = load_dataset(dataset, "val")[:tasks]
@@ -230,12 +235,12 @@ class Trainer:
             ConfigurationError: If the input cannot work, or the agent has no prompts of its own.
             RolloutError: If the agent fails on every one of the tasks, or sends no prompt.
         """
-        ledger = Ledger(self._budget)
+        ledger = self._ledger()
         return self._blocking(self._survey(ledger, agent, dataset), ledger)
 
     async def asurvey(self, agent: Agent, dataset: DatasetSource) -> Survey:
         """Do as `survey` does, on the running event loop."""
-        return await self._survey(Ledger(self._budget), agent, dataset)
+        return await self._survey(self._ledger(), agent, dataset)
 
     async def _survey(self, ledger: Ledger, agent: Agent, dataset: DatasetSource) -> Survey:
         agent = checked_agent(agent)
@@ -250,6 +255,12 @@ class Trainer:
                 agent, runner, tasks, self._slots, given=self._initial, digs=lambda _: True
             )
         return replace(found, usage=ledger.usage)
+
+    def _ledger(self) -> Ledger:
+        say = (
+            self._callback.on_message if self._budget.dollars is None else self._callback.on_warning
+        )
+        return Ledger(self._budget, PriceList(self._prices, say))
 
     def _dry(self) -> Trainer:
         """Return a trainer that runs the baseline, and keeps nothing."""
@@ -404,6 +415,8 @@ class Trainer:
             if exporting is not None:
                 stack.push_async_callback(asyncio.to_thread, exporting.shutdown)
             stack.callback(tracing.shutdown)
+            if self._budget.dollars is not None:
+                ledger.prices.require(self._algorithm.models)
             if client is not None:
                 if client is not self._client:
                     stack.push_async_callback(client.close)

@@ -32,6 +32,7 @@ from agl_core.errors import (
     StoreError,
 )
 from agl_core.executors import LocalExecutor
+from agl_core.prices import Price
 from agl_core.prompts import PromptTemplate
 from agl_core.result import TrainResult
 from agl_core.store import MemoryStore, SQLiteStore
@@ -73,6 +74,39 @@ async def louder(session: Any) -> None:
 @rollout
 def hearing(task: Any, prompt_template: PromptTemplate) -> float:
     return float(prompt_template.format().isupper())
+
+
+class TestPrices:
+    def test_are_what_the_calls_of_the_algorithm_cost(self, engine: SimpleNamespace) -> None:
+        client = engine.ScriptedModel()  # 100 tokens sent and 10 received a call
+        trainer = Trainer(
+            APO("m", **SMALL),
+            initial_resources=SEED,
+            client=client,
+            prices={"m": Price(1_000, 10_000)},
+            budget=Budget(dollars=0.5),
+        )
+        result = trainer.fit(booking, TRAIN, VAL)
+        assert result.stop_reason == "dollars"
+        assert result.usage.dollars == pytest.approx(0.2 * len(client.requests))
+        assert len(client.requests) == 2
+        assert "$0.4000" in result.report()
+
+    def test_are_required_of_the_models_that_are_known(self, engine: SimpleNamespace) -> None:
+        client = engine.ScriptedModel()
+        ran: list[Any] = []
+
+        @rollout
+        def agent(task: Any, prompt_template: PromptTemplate) -> float:
+            ran.append(task)
+            return 0.0
+
+        trainer = Trainer(
+            APO("m"), initial_resources=SEED, client=client, budget=Budget(dollars=1.0)
+        )
+        with pytest.raises(ConfigurationError, match="a budget in dollars needs a price of m"):
+            trainer.fit(agent, TRAIN, VAL)
+        assert (ran, client.requests, client.checked) == ([], [], [])
 
 
 class TestFit:

@@ -77,7 +77,10 @@ def _usage(messages: Sequence[BaseMessage]) -> genai.TokenUsage | None:
         usage = getattr(message, "usage_metadata", None)
         # An answer from LangChain's cache keeps its token counts, with a cost of nothing.
         if usage and usage.get("total_cost") != 0:
-            return genai.TokenUsage(usage.get("input_tokens", 0), usage.get("output_tokens", 0))
+            cached = (usage.get("input_token_details") or {}).get("cache_read") or 0
+            return genai.TokenUsage(
+                usage.get("input_tokens", 0), usage.get("output_tokens", 0), cached
+            )
     return None
 
 

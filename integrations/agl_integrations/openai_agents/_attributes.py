@@ -162,4 +162,8 @@ def _content(data: ResponseSpanData, instructions: str | None) -> dict[str, Any]
 def _usage(usage: Mapping[str, Any] | None) -> genai.TokenUsage | None:
     if not usage or not usage.get("total_tokens"):
         return None  # the service did not say
-    return genai.TokenUsage(usage.get("input_tokens") or 0, usage.get("output_tokens") or 0)
+    details = usage.get("input_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
+    return genai.TokenUsage(
+        usage.get("input_tokens") or 0, usage.get("output_tokens") or 0, cached or 0
+    )

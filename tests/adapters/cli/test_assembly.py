@@ -12,6 +12,7 @@ from agl_adapters.cli.assembly import (
     make_agent,
     make_algorithm,
     make_budget,
+    make_prices,
     make_templates,
     seed_prompts,
 )
@@ -76,6 +77,14 @@ def test_seed_prompts_come_from_a_file(tmp_path: Path) -> None:
 def test_the_budget_is_what_is_given() -> None:
     options = BudgetOptions(budget_rollouts=5, budget_dollars=0.5, target=0.9)
     assert make_budget(options) == agl.Budget(rollouts=5, dollars=0.5, target=0.9)
+
+
+def test_prices_are_read_by_model() -> None:
+    given = make_prices(BudgetOptions(price=["gpt-4o=2.5/10/1.25", "a=b=1/2"]))
+    assert given == {"gpt-4o": agl.Price(2.5, 10, 1.25), "a=b": agl.Price(1, 2)}
+    for wrong in ("gpt-4o", "m=1", "m=1/x", "=1/2"):
+        with pytest.raises(ConfigurationError, match="write MODEL=IN/OUT"):
+            make_prices(BudgetOptions(price=[wrong]))
 
 
 def test_templates_are_read_by_slot() -> None:
