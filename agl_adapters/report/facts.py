@@ -167,7 +167,7 @@ class RunFacts:
         return [*(s for s in SPLITS if s in seen), *sorted(seen - {*SPLITS})]
 
     @property
-    def usage(self) -> Mapping[str, float]:
+    def usage(self) -> Mapping[str, Any]:
         """What was spent. Of a run without a result, what its rollouts took."""
         result = self.record.result
         if result is not None:
