@@ -19,6 +19,9 @@ VERDICTS: Mapping[Verdict, str] = {
 _STOPS: Mapping[StopReason, str] = {
     "completed": "",
     "target": "The search stopped early: the target score was reached.",
+    "patience": "The search stopped early: round after round found nothing better.",
+    "unavailable": "The model service was not available: this is the best so far.",
+    "failed": "An error ended the run: this is the best so far.",
     "interrupted": "The run was interrupted: this is the best so far.",
 }
 

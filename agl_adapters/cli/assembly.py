@@ -77,6 +77,7 @@ def make_budget(options: BudgetOptions) -> agl.Budget:
         dollars=options.budget_dollars,
         seconds=options.budget_seconds,
         target=options.target,
+        patience=options.patience,
     )
 
 

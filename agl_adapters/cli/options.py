@@ -168,6 +168,9 @@ class BudgetOptions:
         float | None, _Budget(min=0.0, help="Money, of program and optimizer.")
     ] = None
     budget_seconds: Annotated[float | None, _Budget(min=0.0, help="Wall time.")] = None
+    patience: Annotated[
+        int | None, _Budget(min=1, help="End when so many rounds in a row find nothing better.")
+    ] = None
     price: Annotated[
         list[str],
         _Budget(

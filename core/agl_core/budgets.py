@@ -26,12 +26,13 @@ StopReason = Literal[
     "dollars",
     "seconds",
     "target",
+    "patience",
     "interrupted",
     "unavailable",
     "failed",
 ]
-"""Why a run ended: the algorithm finished, a cap of the budget, its target, Ctrl-C, a service that
-is down, or an error (whose `AglError.result` this is then in)."""
+"""Why a run ended: the algorithm finished, a cap of the budget, its target or patience, Ctrl-C, a
+service that is down, or an error (whose `AglError.result` this is then in)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +56,16 @@ class Budget:
     target: float | None = None
     """A validation score; the run ends when a candidate reaches it."""
 
+    patience: int | None = None
+    """Rounds of the search in a row that may end without a better validation score than all before,
+    the seed's included; the run ends with the last of them."""
+
     def __post_init__(self) -> None:
+        for name in ("rollouts", "model_calls", "tokens", "patience"):
+            if isinstance(getattr(self, name), float):
+                raise ConfigurationError(
+                    f"Budget({name}={getattr(self, name)!r}): a cap is a whole number"
+                )
         for field in fields(self):
             value = getattr(self, field.name)
             if value is None:
@@ -116,7 +126,11 @@ class BudgetExhaustedError(AglError):
         self.reason: StopReason = reason
 
 
-_STOPS = {"target": "the target score is reached", "interrupted": "the run was interrupted"}
+_STOPS = {
+    "target": "the target score is reached",
+    "patience": "no round found anything better for as long as the budget's patience is",
+    "interrupted": "the run was interrupted",
+}
 
 
 _Kind = Literal["rollout", "call"]

@@ -19,6 +19,7 @@ from agl_core.metrics import CandidateMetrics
 from agl_core.models import ChatMessage, ModelClient
 from agl_core.outlooks import SeedOutlook
 from agl_core.overlap import OverlapGuard
+from agl_core.patience import Patience
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.rewrites import InvalidRewriteError, check_constraint, check_placeholders
 from agl_core.rollouts import Evaluation, mean_score
@@ -77,6 +78,7 @@ class Session:
         self._candidates: dict[str, Candidate] = {}
         self._rejected: list[Candidate] = []
         self._validations = Validations(val)
+        self._patience = Patience(ledger.budget.patience)
         self._metrics = CandidateMetrics(val.split)
         self._seed_id = fingerprint(initial)
         self._seed_check = SeedCheck(initial, len(val))
@@ -263,6 +265,18 @@ class Session:
         )
         self._callback.on_candidate(candidate, validation)
         return candidate
+
+    def end_round(self) -> None:
+        """Say that a round of the search is over: the budget's patience counts them.
+
+        What the round found has to be validated and reported by then.
+
+        Raises:
+            BudgetExhaustedError: If as many rounds in a row as it allows found nothing better.
+        """
+        scores = (self.validation_score(c.resources) for c in self._candidates.values())
+        best = max((score for score in scores if score is not None), default=None)
+        self._patience.end_round(self.validation_score(self.initial), best)
 
     def repeats_judged_task(self, text: str) -> bool:
         """Tell whether a text repeats a task that candidates are judged by; see `OverlapGuard`."""

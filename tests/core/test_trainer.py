@@ -109,6 +109,32 @@ class TestPrices:
         assert (ran, client.requests, client.checked) == ([], [], [])
 
 
+class TestPatience:
+    """What each algorithm calls a round."""
+
+    @pytest.mark.parametrize("search", [APO, APO.published])
+    @pytest.mark.parametrize("patience", [1, 2])
+    def test_ends_a_search_that_finds_nothing(
+        self, engine: SimpleNamespace, search: Any, patience: int
+    ) -> None:
+        @rollout
+        def deaf(task: Any, prompt_template: PromptTemplate) -> float:
+            return float(prompt_template.format() != "" and task % 2)
+
+        watcher = engine.Watcher()
+        trainer = Trainer(
+            search("m", **SMALL | {"beam_rounds": 9}),
+            initial_resources=SEED,
+            client=engine.ScriptedModel(),
+            callbacks=[watcher],
+            budget=Budget(patience=patience),
+        )
+        result = trainer.fit(deaf, TRAIN, VAL, test_dataset=TEST)
+        assert result.stop_reason == "patience"
+        assert max(record.candidate.round for record in result.history) == patience
+        assert len(result.history) > 1
+
+
 class TestFit:
     def test_makes_prompts_better(self, engine: SimpleNamespace) -> None:
         client, watcher = engine.ScriptedModel(), engine.Watcher()

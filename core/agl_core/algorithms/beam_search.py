@@ -85,6 +85,9 @@ class BeamSearch:
         for number in range(1, self.beam_rounds + 1):
             beam = await self._round(session, number, beam, next(batches))
             validations.append(asyncio.create_task(self._validate(session, beam[0])))
+            if session.budget.patience is not None:
+                await run_all(validations)  # what the round found has to be known
+            session.end_round()
 
     async def _validate(self, session: Session, candidate: Candidate) -> None:
         await session.evaluate(candidate.resources, session.val, priority=_VALIDATION)

@@ -76,7 +76,9 @@ class GEPACandidates:
         self._bridge.call(say)
 
     def on_iteration_start(self, event: Mapping[str, Any]) -> None:
-        """Note the iteration."""
+        """Note the iteration; the one before it is over, which is a round."""
+        if self.iteration:
+            self._bridge.call(self._end_round)
         self.iteration = event["iteration"]
 
     def on_merge_attempted(self, event: Mapping[str, Any]) -> None:
@@ -102,6 +104,9 @@ class GEPACandidates:
         if candidate.score is not None and candidate.score > self._best:
             self._best = candidate.score
             self.say(f"iteration {self.iteration}: {identity[:6]} scores {self._best:.3f}")
+
+    async def _end_round(self) -> None:
+        self._session.end_round()
 
     def _enter(self, candidate: Candidate) -> None:
         async def add() -> None:

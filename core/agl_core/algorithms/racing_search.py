@@ -96,6 +96,7 @@ class _Run:
                 session.say("the best candidate is right on every validation task")
                 return
             await self._round(number, pool.parent(self._search.parents))
+            session.end_round()
         if self._search.demonstrations is not None:
             await self._demonstrate(self._search.demonstrations)
 

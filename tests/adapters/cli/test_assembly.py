@@ -75,8 +75,8 @@ def test_seed_prompts_come_from_a_file(tmp_path: Path) -> None:
 
 
 def test_the_budget_is_what_is_given() -> None:
-    options = BudgetOptions(budget_rollouts=5, budget_dollars=0.5, target=0.9)
-    assert make_budget(options) == agl.Budget(rollouts=5, dollars=0.5, target=0.9)
+    options = BudgetOptions(budget_rollouts=5, budget_dollars=0.5, target=0.9, patience=2)
+    assert make_budget(options) == agl.Budget(rollouts=5, dollars=0.5, target=0.9, patience=2)
 
 
 def test_prices_are_read_by_model() -> None:

@@ -292,6 +292,15 @@ class TestEnds:
         assert len(client.requests) == 5
         assert watcher.messages[-1] == "stopped: nothing better in 5 iterations"
 
+    async def test_an_iteration_is_a_round_of_the_budgets_patience(
+        self, engine: SimpleNamespace
+    ) -> None:
+        client, budget = engine.ScriptedModel(rewriting), Budget(patience=3)
+        async with engine.in_session(halves, client=client, budget=budget) as session:
+            with pytest.raises(BudgetExhaustedError, match="patience"):
+                await GEPA("m").run(session)
+        assert len(client.requests) == 3
+
     async def test_a_perfect_seed_asks_nothing(self, engine: SimpleNamespace) -> None:
         async def perfect(task: Any, prompt_template: PromptTemplate) -> float:
             return float(bool(prompt_template.format()))
