@@ -47,7 +47,7 @@ class TestBudget:
     @pytest.mark.parametrize("cap", ["rollouts", "model_calls", "tokens", "patience"])
     def test_what_is_counted_is_a_whole_number(self, cap: str) -> None:
         with pytest.raises(ConfigurationError, match=rf"Budget\({cap}=2.5\): a cap is a whole"):
-            Budget(**{cap: 2.5})
+            Budget(**{cap: 2.5})  # pyright: ignore[reportArgumentType]
 
     def test_a_target_may_be_any_number(self) -> None:
         assert Budget(target=-1.0).target == -1.0
