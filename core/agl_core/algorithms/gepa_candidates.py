@@ -10,6 +10,7 @@ from typing import Any
 
 from agl_core.bridge import Bridge
 from agl_core.candidates import Candidate
+from agl_core.edits import PromptEdit
 from agl_core.prompts import Resources, fingerprint
 from agl_core.session import Session
 
@@ -84,12 +85,16 @@ class GEPACandidates:
     def on_merge_attempted(self, event: Mapping[str, Any]) -> None:
         """Enter a merged candidate; the first of its parents counts as its parent."""
         first, *others = (self._pool[index] for index in event["parent_ids"])
+        resources = resources_of(event["merged_candidate"], self._session.initial)
+        own = self._children[first].resources
         merged = Candidate(
-            resources_of(event["merged_candidate"], self._session.initial),
+            resources,
             parent=first,
             edit="merge",
             round=self.iteration,
             metadata={"merged_with": others},
+            # Texts of other candidates, taken over: no critique led to them here.
+            edits={name: PromptEdit() for name in resources if resources[name] != own[name]},
         )
         self._enter(merged)
 

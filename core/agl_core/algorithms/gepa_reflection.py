@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from agl_core.algorithms.apo_prompts import rewrite_rules
@@ -10,6 +11,7 @@ from agl_core.algorithms.concurrency import run_all
 from agl_core.algorithms.gepa_candidates import GEPACandidates, Texts, resources_of, texts_of
 from agl_core.bridge import Bridge
 from agl_core.candidates import Candidate
+from agl_core.edits import Critique, PromptEdit, joined
 from agl_core.errors import ModelError
 from agl_core.models import RefusedError
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
@@ -22,6 +24,19 @@ Records = Mapping[str, Sequence[Mapping[str, Any]]]
 """What there is to reflect on, by the prompt's name."""
 
 Job = tuple[Texts, Records, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What came of asking for a new text of one prompt."""
+
+    name: str
+    prompt: PromptTemplate
+    """The rewrite; the prompt as it was if that cannot be used."""
+    beside: str
+    """What the model said besides."""
+    refused: str = ""
+    """Why the rewrite cannot be used."""
 
 
 class GEPAReflection:
@@ -73,27 +88,18 @@ class GEPAReflection:
         """Return the new texts by name; nothing if there is no child that is worth a rollout."""
         texts, records, names = job
         parent = resources_of(texts, self._session.initial)
+        asked = [name for name in names if records[name]]
         try:
             answers = await run_all(
-                self._rewrite(parent, str(name), records[name], key)
-                for name in names
-                if records[name]
+                self._rewrite(parent, str(name), records[name], key) for name in asked
             )
         except RefusedError:
             raise
         except ModelError as error:
             self._session.say(f"{key}: {error}")
             return {}
-        rewritten = {name: p for name, p in answers if isinstance(p, PromptTemplate)}
-        reasons = [f"{name}: {reason}" for name, reason in answers if isinstance(reason, str)]
-        child = Candidate(
-            resources={**parent, **rewritten},
-            parent=fingerprint(parent),
-            edit="reflection",
-            round=self._candidates.iteration,
-            rejected="" if rewritten else "; ".join(reasons) or "no rollout to reflect on",
-            metadata={"prompts": [str(name) for name in names], "branch": key, "rejected": reasons},
-        )
+        runs = next((records[name] for name in asked), ())
+        child = self._child(parent, answers, runs, key)
         if child.rejected:
             self._session.report(child)
             return {}
@@ -101,12 +107,38 @@ class GEPAReflection:
             self._session.say(f"{key}: the same prompts as those of an earlier candidate; dropped")
             return {}
         self._candidates.add(child)
-        return texts_of(rewritten)
+        return texts_of({name: child.resources[name] for name in child.changed})
+
+    def _child(
+        self,
+        parent: Resources,
+        answers: Sequence[_Answer],
+        runs: Sequence[Mapping[str, Any]],
+        key: str,
+    ) -> Candidate:
+        """Return the child with the record of what it came of."""
+        refused = {answer.name: answer.refused for answer in answers if answer.refused}
+        rewritten = {answer.name: answer.prompt for answer in answers if not answer.refused}
+        critiques = (_critique(answers, runs, key),) if answers else ()
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        return Candidate(
+            resources={**parent, **rewritten},
+            parent=fingerprint(parent),
+            edit=joined(critiques),
+            round=self._candidates.iteration,
+            rejected="" if rewritten else reasons or "no rollout to reflect on",
+            metadata={"branch": key},
+            critiques=critiques,
+            edits={
+                answer.name: PromptEdit(tuple(c.key for c in critiques), answer.refused)
+                for answer in answers
+            },
+        )
 
     async def _rewrite(
         self, parent: Resources, name: str, records: Sequence[Mapping[str, Any]], key: str
-    ) -> tuple[str, PromptTemplate | str]:
-        """Return a prompt's name with its rewrite, or with why that cannot be used."""
+    ) -> _Answer:
+        """Ask for the rewrite of one prompt, and check it."""
         from gepa.strategies.instruction_proposal import InstructionProposalSignature
 
         prompt, settings = parent[name], self._settings
@@ -127,7 +159,32 @@ class GEPAReflection:
             key=f"{key} {name}",
         )
         text = InstructionProposalSignature.output_extractor(answer.strip())["new_instruction"]
+        beside = _beside(answer)
         try:
-            return name, check_rewrite(prompt, text, settings["max_prompt_chars"], constraint)
+            checked = check_rewrite(prompt, text, settings["max_prompt_chars"], constraint)
         except InvalidRewriteError as error:
-            return name, str(error)
+            return _Answer(name, prompt, beside, str(error))
+        return _Answer(name, checked, beside)
+
+
+def _critique(answers: Sequence[_Answer], runs: Sequence[Mapping[str, Any]], key: str) -> Critique:
+    """Return what stands for a critique: GEPA has none written, it shows runs and takes a prompt.
+
+    So it is what was said of the runs that the model was shown, and what it said itself beside the
+    new text. Which prompt was rewritten was the turn's choice: no finding, where there are several.
+    """
+    parts = ["No critique was written: the new text comes straight from these runs of the parent."]
+    parts += [f"Run {number}: {run['Feedback']}" for number, run in enumerate(runs, start=1)]
+    parts += [
+        f"Said beside the new text of {answer.name}: {answer.beside}"
+        for answer in answers
+        if answer.beside
+    ]
+    return Critique(key, "\n\n".join(parts))
+
+
+def _beside(answer: str) -> str:
+    """Return what an answer says around the block of the new text; empty if it has no block."""
+    before, _, rest = answer.partition("```")
+    _, fence, after = rest.rpartition("```")
+    return "\n".join(filter(None, (before.strip(), after.strip()))) if fence else ""

@@ -21,6 +21,7 @@ from agl_core.algorithms import GEPA, Algorithm
 from agl_core.backoff import Backoff
 from agl_core.budgets import Budget, BudgetExhaustedError
 from agl_core.callbacks import Callback
+from agl_core.edits import PromptEdit
 from agl_core.errors import ConfigurationError, MissingDependencyError, ModelError
 from agl_core.models import RefusedError
 from agl_core.prompts import PromptTemplate
@@ -342,6 +343,8 @@ class TestRewrites:
             assert [c.rejected for c in session.rejected] == [
                 "prompt_template: the rewrite loses {day}"
             ] * 3
+            lost = PromptEdit(("reflection 1.1",), refused="the rewrite loses {day}")
+            assert session.rejected[0].edits == {"prompt_template": lost}
             assert len(session.candidates) == 1
             assert session.usage.rollouts == 8
         assert all("add none: {day}" in request for request in client.requests)
@@ -363,6 +366,29 @@ class TestRewrites:
             "prompt_template: the rewrite changes nothing"
         }
         assert any("those of an earlier candidate" in message for message in watcher.messages)
+
+    async def test_a_child_keeps_what_it_came_of(self, engine: SimpleNamespace) -> None:
+        """The feedback on its parent's runs, and what the model said around the new text."""
+
+        def agent(task: Any, prompt_template: PromptTemplate) -> Reward:
+            score = 0.5 + 0.1 * ("Again" in prompt_template.format())
+            return Reward(score, feedback=f"too early by {task} hours")
+
+        def talking(request: str) -> str:
+            return f"It comes too early.\n{rewriting(request)}\nSay more of time."
+
+        client = engine.ScriptedModel(talking)
+        async with engine.in_session(agent, client=client, train=range(3)) as session:
+            await GEPA("m", max_iterations_without_improvement=2).run(session)
+            child = session.candidates[1]
+        (critique,) = child.critiques
+        assert child.edits == {"prompt_template": PromptEdit((critique.key,))}
+        assert child.edit == critique.text
+        assert all(f"too early by {task} hours" in critique.text for task in range(3))
+        assert critique.text.startswith("No critique was written")
+        assert critique.text.endswith(
+            "Said beside the new text of prompt_template: It comes too early.\nSay more of time."
+        )
 
     async def test_a_failed_agent_is_explained(self, engine: SimpleNamespace) -> None:
         def breaks(task: Any, prompt_template: PromptTemplate) -> float:
@@ -407,6 +433,8 @@ class TestSeveralPrompts:
                 "First. Again.",
                 "Second. Again.",
             }
+            assert child.changed == ("a", "b")
+            assert [critique.prompts for critique in child.critiques] == [None]
         assert client.most_at_once == 2
 
     async def test_of_two_candidates_are_merged(self, engine: SimpleNamespace) -> None:
@@ -419,11 +447,15 @@ class TestSeveralPrompts:
         async with engine.in_session(each_its_half, client=client, initial=TWO, **tasks) as session:
             await GEPA("m", use_merge=True, max_iterations_without_improvement=8).run(session)
             merged = [c for c in session.candidates if c.edit == "merge"]
-            known = {c.id for c in session.candidates}
+            known = {c.id: c for c in session.candidates}
             assert merged
             for candidate in merged:
-                assert {candidate.parent, *candidate.metadata["merged_with"]} <= known
+                assert {candidate.parent, *candidate.metadata["merged_with"]} <= known.keys()
                 assert candidate.score == pytest.approx(0.7)
+                (taken,) = candidate.changed
+                parent = known[candidate.parent or ""]
+                assert candidate.resources[taken] != parent.resources[taken]
+                assert not candidate.critiques
 
 
 class TestEvaluation:
