@@ -1,4 +1,5 @@
 """Trackers: callbacks that write a run into the experiment tracker that a team has.
 
-`agl_adapters.trackers.mlflow` and `agl_adapters.trackers.wandb`, each with an extra of its name.
+`agl_adapters.trackers.mlflow`, `agl_adapters.trackers.wandb` and, for prompts alone,
+`agl_adapters.trackers.langsmith`, each with an extra of its name.
 """

@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from agl_adapters.trackers.tracker import Tracker, outcome, prompt_texts, settings
+from agl_adapters.trackers.tracker import (
+    Tracker,
+    outcome,
+    prompt_texts,
+    registered_names,
+    result_files,
+    settings,
+    text_with_fields,
+)
 from agl_core.candidates import Candidate
 from agl_core.errors import ConfigurationError, MissingDependencyError
 from agl_core.plans import Plan
@@ -69,14 +77,14 @@ class MLflowTracker(Tracker):
         self._client.log_dict(self._run, prompts, f"prompts/{number:03}-{candidate.id}.json")
 
     def result(self, result: TrainResult) -> None:
-        """Log the numbers, the verdict, the report and ``prompts.json``; register the prompts."""
+        """Log the numbers, the verdict, the prompts and the report; register the prompts."""
         for name, value in outcome(result).items():
             self._client.log_metric(self._run, name, value)
         self._client.set_tag(self._run, "verdict", result.verdict)
         self._client.set_tag(self._run, "stop_reason", result.stop_reason)
-        self._client.log_text(self._run, result.report(), "report.txt")
         with tempfile.TemporaryDirectory() as folder:
-            self._client.log_artifact(self._run, str(result.save(Path(folder) / "prompts.json")))
+            for path in result_files(result, Path(folder)):
+                self._client.log_artifact(self._run, str(path))
         if self._register and result.verdict == "improved":
             message = f"agl-adapters run {result.run}"
             push_prompts(result.best, tracking_uri=self._uri, message=message)
@@ -102,15 +110,16 @@ def push_prompts(
         The version by name.
 
     Raises:
-        ConfigurationError: If one is a Jinja template that the registry's ``{{name}}`` cannot say.
+        ConfigurationError: If one is a Jinja template that the registry's ``{{name}}`` cannot say,
+            or two slots would have one name.
         MissingDependencyError: If mlflow is not installed.
     """
     client = _mlflow().MlflowClient(tracking_uri=tracking_uri)
     versions: dict[str, int] = {}
-    for name, prompt in prompts.items():
+    for name, registry in registered_names(prompts, registry_name).items():
         registered = client.register_prompt(
-            name=registry_name(name),
-            template=_to_registry(name, prompt),
+            name=registry,
+            template=text_with_fields(prompts[name], str, "{{{{{}}}}}".format),
             commit_message=message or None,
             tags={"agl.slot": name},
         )
@@ -152,17 +161,6 @@ def pull_prompts(
 def registry_name(slot: str) -> str:
     """Return what a slot is called in the registry: letters, digits, hyphens, underscores, dots."""
     return re.sub(r"[^\w.-]+", ".", slot, flags=re.ASCII).strip(".")
-
-
-def _to_registry(name: str, prompt: str | PromptTemplate) -> str:
-    if isinstance(prompt, str):
-        return prompt
-    if prompt.to_json()["engine"] == "jinja":
-        raise ConfigurationError(f"{name} is a Jinja template, which the registry cannot hold")
-    return "".join(
-        text + ("" if variable is None else f"{{{{{variable}}}}}")
-        for text, variable in prompt.segments
-    )
 
 
 def _from_registry(template: str) -> PromptTemplate:

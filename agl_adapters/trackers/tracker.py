@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from agl_core.callbacks import Callback
 from agl_core.candidates import Candidate
+from agl_core.errors import ConfigurationError
 from agl_core.plans import Plan
-from agl_core.prompts import Resources
+from agl_core.prompts import PromptTemplate, Resources
 from agl_core.result import TrainResult
 
-__all__ = ["Tracker", "outcome", "prompt_texts", "settings"]
+__all__ = [
+    "Tracker",
+    "outcome",
+    "prompt_texts",
+    "registered_names",
+    "result_files",
+    "settings",
+    "text_with_fields",
+]
 
 _log = logging.getLogger("agl_adapters")
 
@@ -21,8 +31,8 @@ _log = logging.getLogger("agl_adapters")
 class Tracker(Callback, ABC):
     """A callback that keeps a run's scores, prompts and result somewhere else.
 
-    What its service does wrong is logged once, and the run goes on without it. For one run at a
-    time.
+    A subclass keeps what it can. What its service does wrong is logged once, and the run goes on
+    without it. For one run at a time.
     """
 
     def __init__(self) -> None:
@@ -50,11 +60,9 @@ class Tracker(Callback, ABC):
         self._try(self.end, True)
         self._open = False
 
-    @abstractmethod
     def begin(self, plan: Plan) -> None:
         """Begin a run."""
 
-    @abstractmethod
     def candidate(self, candidate: Candidate, score: float, best: float, number: int) -> None:
         """Keep a validated candidate.
 
@@ -69,7 +77,6 @@ class Tracker(Callback, ABC):
     def result(self, result: TrainResult) -> None:
         """Keep the result."""
 
-    @abstractmethod
     def end(self, succeeded: bool) -> None:
         """End the run."""
 
@@ -86,6 +93,60 @@ class Tracker(Callback, ABC):
                 type(error).__name__,
                 error,
             )
+
+
+def result_files(result: TrainResult, folder: Path) -> list[Path]:
+    """Write a result into a folder: the prompts, and the report as text and as a page.
+
+    The page is made of the run's store; one in memory cannot be read here, and there is none.
+    """
+    text = folder / "report.txt"
+    text.write_text(result.report(), encoding="utf-8")
+    files = [result.save(folder / "prompts.json"), text]
+    if Path(result.store).is_file():
+        from agl_adapters.report import write_report
+
+        files.append(write_report(result.store, result.run, folder / "report.html"))
+    return files
+
+
+def registered_names(slots: Iterable[str], name: Callable[[str], str]) -> Mapping[str, str]:
+    """Return the name of each slot in a registry.
+
+    Raises:
+        ConfigurationError: If the registry's letters do not tell two of them apart.
+    """
+    slot_of: dict[str, str] = {}
+    for slot in slots:
+        other = slot_of.setdefault(name(slot), slot)
+        if other != slot:
+            raise ConfigurationError(
+                f"{other} and {slot} would both be called {name(slot)} in the registry: "
+                "push them one by one under names of your own"
+            )
+    return {slot: registered for registered, slot in slot_of.items()}
+
+
+def text_with_fields(
+    prompt: str | PromptTemplate, text: Callable[[str], str], field: Callable[[str], str]
+) -> str:
+    """Return a prompt in a notation of someone else's.
+
+    Args:
+        prompt: The prompt; text is taken as it is.
+        text: How a piece of text is written there.
+        field: How a variable is.
+
+    Raises:
+        ConfigurationError: If it is a Jinja template, which cannot be taken apart.
+    """
+    template = PromptTemplate(prompt, "literal") if isinstance(prompt, str) else prompt
+    if template.engine == "jinja":
+        raise ConfigurationError("a Jinja template cannot be kept there; push the others")
+    return "".join(
+        text(piece) + ("" if variable is None else field(variable))
+        for piece, variable in template.segments
+    )
 
 
 def prompt_texts(resources: Resources) -> Mapping[str, str]:

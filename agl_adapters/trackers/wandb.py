@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from agl_adapters.trackers.tracker import Tracker, outcome, prompt_texts, settings
+from agl_adapters.trackers.tracker import Tracker, outcome, prompt_texts, result_files, settings
 from agl_core.candidates import Candidate
 from agl_core.errors import MissingDependencyError
 from agl_core.plans import Plan
@@ -61,16 +61,17 @@ class WandbTracker(Tracker):
             self._rows.append([number, candidate.id, candidate.round, score, name, text])
 
     def result(self, result: TrainResult) -> None:
-        """Log the numbers, the verdict, every candidate's prompts, and ``prompts.json``."""
+        """Log the numbers, the verdict, every candidate's prompts, the best ones, the report."""
         self._run.summary.update({**outcome(result), "verdict": result.verdict})
         columns = ["number", "candidate", "round", "validation", "prompt", "text"]
         self._run.log({"candidates": self._wandb.Table(columns=columns, data=self._rows)})
-        artifact = self._wandb.Artifact(f"prompts-{self._run.id}", type="prompts")
+        artifact = self._wandb.Artifact(f"result-{self._run.id}", type="result")
         with tempfile.TemporaryDirectory() as folder:
-            artifact.add_file(str(result.save(Path(folder) / "prompts.json")))
-            report = Path(folder) / "report.txt"
-            report.write_text(result.report(), encoding="utf-8")
-            artifact.add_file(str(report))
+            for path in result_files(result, Path(folder)):
+                artifact.add_file(str(path))
+                if path.suffix == ".html":
+                    page = path.read_text(encoding="utf-8")
+                    self._run.log({"report": self._wandb.Html(page, inject=False)})
             self._run.log_artifact(artifact)
 
     def end(self, succeeded: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import agl_adapters as agl
-from agl_adapters.trackers.tracker import Tracker
+from agl_adapters.trackers.tracker import Tracker, result_files
 from agl_core.candidates import Candidate
 from agl_core.plans import Plan
 
@@ -97,7 +97,7 @@ class TestMLflow:
 
         from agl_adapters.trackers.mlflow import MLflowTracker, pull_prompts
 
-        run(MLflowTracker(tracking_uri=uri, register=True))
+        run(MLflowTracker(tracking_uri=uri, register=True), store="runs.db")
         client = mlflow.MlflowClient(tracking_uri=uri)
         experiment = client.get_experiment_by_name("agl-adapters")
         assert experiment is not None
@@ -109,7 +109,7 @@ class TestMLflow:
         history = client.get_metric_history(kept.info.run_id, "validation")
         assert [(metric.step, metric.value) for metric in history] == [(1, 0.0), (2, 1.0)]
         names = {item.path for item in client.list_artifacts(kept.info.run_id)}
-        assert names == {"prompts", "prompts.json", "report.txt"}
+        assert names == {"prompts", "prompts.json", "report.txt", "report.html"}
         prompts = pull_prompts(["prompt"], tracking_uri=uri)
         assert prompts["prompt"].format(name="Ann") == "Be kind, Ann."
 
@@ -145,34 +145,55 @@ class TestMLflow:
 
 @pytest.mark.filterwarnings("ignore")  # of wandb itself
 def test_a_run_arrives_in_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wandb", reason="Weights & Biases is not installed")
+    import wandb
+
     from agl_adapters.trackers.wandb import WandbTracker
 
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_SILENT", "true")
-    tracker = WandbTracker(dir=str(tmp_path))
-    run(tracker)
+    run(WandbTracker(dir=str(tmp_path)), store=str(tmp_path / "runs.db"))
+    wandb.teardown()  # what it writes is written
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
     (record,) = folder.glob("*.wandb")
-    text = record.read_bytes()
-    for expected in (b"best_validation_so_far", b"verdict", b"improved", b"Be kind, {name}."):
-        assert expected in text or any(
-            expected in path.read_bytes() for path in folder.rglob("*") if path.is_file()
-        ), expected
+    kept = record.read_bytes()
+    for expected in ("best_validation_so_far", "verdict", "improved", "prompts.json", "report.txt"):
+        assert expected.encode() in kept, expected
+    (table,) = (folder / "files" / "media" / "table").glob("candidates*.json")
+    texts = [row[-1] for row in json.loads(table.read_text())["data"]]
+    assert texts == ["Be brief, {name}.", "Be kind, {name}."]
+    (page,) = (folder / "files" / "media" / "html").glob("report*.html")
+    assert "Be kind, {name}." in page.read_text()
 
 
-@pytest.mark.parametrize("package", ["mlflow", "wandb"])
+def test_a_report_is_made_of_a_store_in_a_file_only(tmp_path: Path) -> None:
+    class Files(Tracker):
+        names: list[str]
+
+        def result(self, result: agl.TrainResult) -> None:
+            self.names = [path.name for path in result_files(result, tmp_path)]
+
+    tracker = Files()
+    run(tracker)
+    assert tracker.names == ["prompts.json", "report.txt"]
+    run(tracker, store=tmp_path / "runs.db")
+    assert tracker.names == ["prompts.json", "report.txt", "report.html"]
+    assert "its run" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("package", ["langsmith", "mlflow", "wandb"])
 def test_without_the_package_it_says_what_to_install(
     package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import sys
 
+    from agl_adapters.trackers.langsmith import LangSmithHub
     from agl_adapters.trackers.mlflow import MLflowTracker
     from agl_adapters.trackers.wandb import WandbTracker
 
+    trackers = {"langsmith": LangSmithHub, "mlflow": MLflowTracker, "wandb": WandbTracker}
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(agl.MissingDependencyError, match=rf"agl-adapters\[{package}\]"):
-        {"mlflow": MLflowTracker, "wandb": WandbTracker}[package]()
+        trackers[package]()
 
 
 def test_names_in_the_registry_are_what_it_takes() -> None:
