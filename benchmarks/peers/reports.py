@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from peers.curves import rollouts_to_reach, standing
+from peers.differences import difference
 from peers.plots import plot_curves, plot_times
 from peers.runs import SearchRun
 
@@ -23,6 +24,9 @@ NAMES = {
     "agent_lightning": "Agent Lightning 0.3.0",
 }
 """The systems, in the order in which they are shown."""
+
+OTHERS = ("gepa_alone", "agent_lightning")
+"""The systems that are not ours."""
 
 HEAD = """\
 # Searches beside their peers
@@ -66,6 +70,7 @@ def write_report(runs: Sequence[SearchRun], folder: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     scenarios = sorted({run.scenario for run in runs}, key="room_booking parcels tickets".find)
     text = "\n".join(_section(name, [r for r in runs if r.scenario == name]) for name in scenarios)
+    text = f"{text}\n{_versions(runs)}"
     (folder / "peers.md").write_text(f"{HEAD}\n{text}", encoding="utf-8")
     numbers = json.dumps([asdict(run) for run in runs], indent=1)
     (folder / "peers.json").write_text(f"{numbers}\n", encoding="utf-8")
@@ -84,6 +89,8 @@ def _section(scenario: str, runs: Sequence[SearchRun]) -> str:
         *_table(["system", *COLUMNS], rows),
         "",
         *_facts(groups),
+        "",
+        *_differences(groups),
         "",
     ]
     return "\n".join(lines)
@@ -108,6 +115,39 @@ def _facts(groups: dict[str, list[SearchRun]]) -> Iterable[str]:
         middle = median(float("inf") if n is None else n for n in reached)
         shown = "not reached" if middle == float("inf") else f"{middle:.0f}"
         yield f"- {name}: {shown} ({sum(n is not None for n in reached)} of {len(group)} seeds)"
+
+
+def _differences(groups: dict[str, list[SearchRun]]) -> Iterable[str]:
+    """Tabulate by how much ours are above the others, or below them."""
+    others = {name: groups[name] for key, name in NAMES.items() if key in OTHERS and name in groups}
+    ours = {name: group for name, group in groups.items() if name not in others}
+    if not ours or not others:
+        return
+    yield (
+        f"Mean true score at {CAP} rollouts, less that of the other system, with the 95% interval "
+        "that the number of seeds gives (bootstrap over seeds; one that holds 0 decides nothing):"
+    )
+    yield ""
+    rows = [
+        [name, *(_shown_difference(group, other) for other in others.values())]
+        for name, group in ours.items()
+    ]
+    yield from _table(["system", *(f"less {name}" for name in others)], rows)
+
+
+def _shown_difference(ours: Sequence[SearchRun], theirs: Sequence[SearchRun]) -> str:
+    scores = [[standing(run, CAP) for run in runs] for runs in (ours, theirs)]
+    return "{:+.3f} ({:+.2f} to {:+.2f})".format(*difference(*scores))
+
+
+def _versions(runs: Sequence[SearchRun]) -> str:
+    """Say which versions were run."""
+    known = {
+        name: sorted({", ".join(f"{k} {v}" for k, v in run.versions.items()) for run in group})
+        for name, group in _by_system(runs).items()
+    }
+    lines = [f"- {name}: {'; '.join(versions)}" for name, versions in known.items()]
+    return "\n".join(["## Versions", "", *lines, ""])
 
 
 def _by_system(runs: Sequence[SearchRun]) -> dict[str, list[SearchRun]]:

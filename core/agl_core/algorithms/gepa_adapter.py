@@ -151,9 +151,10 @@ class PairedAcceptance:
     def should_accept(self, proposal: Any, state: Any) -> bool:
         """Tell whether the child goes on to validation. Called by the package."""
         scores = zip(proposal.subsample_scores_before, proposal.subsample_scores_after, strict=True)
-        gains = [after - before for before, after in scores]
-        known = [gain for gain in gains if not math.isnan(gain)]
-        return bool(known) and (sum(known) >= 0 if self._or_equal else sum(known) > 0)
+        known = [pair for pair in scores if not math.isnan(sum(pair))]
+        # Rounded once: the same scores in another order are no gain.
+        before, after = (math.fsum(side) for side in zip(*known, strict=True)) if known else (0, 0)
+        return bool(known) and (after >= before if self._or_equal else after > before)
 
 
 def _scores(evaluation: Evaluation, batch: Sequence[Task]) -> list[float]:

@@ -4,12 +4,16 @@ import asyncio
 import inspect
 import json
 import math
+import random
 import signal
 import threading
+from collections.abc import Callable, Iterable
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
+from zlib import crc32
 
 import openai
 import pytest
@@ -18,6 +22,7 @@ from agl_adapters.agents import rollout
 from agl_adapters.testing import Fault, SimulatedModel
 from agl_core.agents import Agent, FunctionAgent
 from agl_core.algorithms import GEPA, Algorithm
+from agl_core.algorithms.gepa_adapter import PairedAcceptance
 from agl_core.backoff import Backoff
 from agl_core.budgets import Budget, BudgetExhaustedError
 from agl_core.callbacks import Callback
@@ -313,6 +318,76 @@ class TestEnds:
         assert not client.requests
 
 
+class TestIsTheSearchOfThePackage:
+    @pytest.mark.parametrize("strategy", ["pareto", "current_best"])
+    async def test_the_same_parents_minibatches_and_choices(
+        self, engine: SimpleNamespace, strategy: Any
+    ) -> None:
+        """With the same seed, answers and scores both validate the same candidates in turn."""
+        from gepa.api import optimize
+        from gepa.core.adapter import EvaluationBatch
+        from gepa.utils import NoImprovementStopper
+
+        def score(task: int, text: str) -> float:
+            return crc32(f"{text}/{task}".encode()) % 4 / 4
+
+        def reflecting() -> Callable[[str], str]:
+            numbers = count()
+            return lambda request: f"```\n{current(request)} {next(numbers)}\n```"
+
+        def agent(task: Any, prompt_template: PromptTemplate) -> float:
+            return score(task, prompt_template.format())
+
+        def record(rows: Iterable[tuple[int, float]]) -> list[dict[str, str]]:
+            return [{"Inputs": str(task), "Feedback": str(reward)} for task, reward in rows]
+
+        class Alone:
+            propose_new_texts = None
+            validated: ClassVar[list[str]] = []
+
+            def evaluate(
+                self, batch: list[int], candidate: dict[str, str], capture_traces: bool = False
+            ) -> Any:
+                scores = [score(task, candidate["prompt_template"]) for task in batch]
+                rows = list(zip(batch, scores, strict=True))
+                return EvaluationBatch(outputs=batch, scores=scores, trajectories=rows)
+
+            def make_reflective_dataset(self, candidate: Any, batch: Any, names: Any) -> Any:
+                return dict.fromkeys(names, record(batch.trajectories))
+
+            def on_valset_evaluated(self, event: Any) -> None:
+                self.validated.append(event["candidate"]["prompt_template"])
+
+            def log(self, message: str) -> None:
+                pass
+
+        client, train, val = engine.ScriptedModel(reflecting()), range(10), range(100, 106)
+        async with engine.in_session(agent, client=client, train=train, val=val) as session:
+            draws = random.Random()
+            draws.setstate(session.rng.getstate())
+            await GEPA(
+                "m",
+                candidate_selection_strategy=strategy,
+                max_iterations_without_improvement=15,
+            ).run(session)
+            ours = [c.resources["prompt_template"].raw for c in session.candidates if c.score]
+        Alone.validated.clear()
+        optimize(
+            seed_candidate={"prompt_template": "Hi."},
+            trainset=list(train),
+            valset=list(val),
+            adapter=Alone(),  # pyright: ignore[reportArgumentType]
+            reflection_lm=reflecting(),  # pyright: ignore[reportArgumentType]
+            candidate_selection_strategy=strategy,
+            stop_callbacks=NoImprovementStopper(15),
+            callbacks=[Alone()],  # pyright: ignore[reportArgumentType]
+            logger=Alone(),
+            seed=draws.getrandbits(32),
+        )
+        assert len(ours) > 2
+        assert ours == Alone.validated
+
+
 def halves(task: Any, prompt_template: PromptTemplate) -> float:
     """Score the same whatever the prompt is."""
     return 0.5 * bool(prompt_template.format())
@@ -459,6 +534,23 @@ class TestSeveralPrompts:
 
 
 class TestEvaluation:
+    @pytest.mark.parametrize(
+        ("before", "after", "better", "no_worse"),
+        [
+            ([0.1, 0.2, 0.4], [0.4, 0.1, 0.2], False, True),
+            ([0.0, 0.2, 0.9], [0.2, 0.9, 0.0], False, True),
+            ([0.1, math.nan, 0.3], [0.2, 1.0, 0.3], True, True),
+            ([0.2, 0.1, 0.3], [0.1, math.nan, 0.3], False, False),
+            ([math.nan], [1.0], False, False),
+        ],
+    )
+    def test_a_child_is_better_by_its_scores_not_by_rounding(
+        self, before: list[float], after: list[float], better: bool, no_worse: bool
+    ) -> None:
+        proposal = SimpleNamespace(subsample_scores_before=before, subsample_scores_after=after)
+        assert PairedAcceptance(or_equal=False).should_accept(proposal, None) is better
+        assert PairedAcceptance(or_equal=True).should_accept(proposal, None) is no_worse
+
     async def test_several_children_an_iteration_are_made_at_once(
         self, engine: SimpleNamespace
     ) -> None:
