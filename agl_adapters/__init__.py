@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from agl_core.errors import ModelError as ModelError
     from agl_core.errors import PlaceholderError as PlaceholderError
     from agl_core.errors import PromptDriftError as PromptDriftError
+    from agl_core.errors import RedactionError as RedactionError
     from agl_core.errors import RewardError as RewardError
     from agl_core.errors import RolloutError as RolloutError
     from agl_core.errors import RunInUseError as RunInUseError
@@ -93,6 +94,7 @@ _HOMES = {
         "ModelError",
         "PlaceholderError",
         "PromptDriftError",
+        "RedactionError",
         "RewardError",
         "RolloutError",
         "RunInUseError",

@@ -17,6 +17,7 @@ from agl_core.datasets import DatasetSource
 from agl_core.discovery import Survey
 from agl_core.files import write_atomically
 from agl_core.prompts import PromptTemplate
+from agl_core.redaction import RedactSource
 from agl_core.slots import SlotRecord
 from agl_core.trainer import Trainer
 
@@ -86,7 +87,7 @@ class Discovery:
         return discovery_text(self.survey)
 
 
-def discover(
+def discover(  # noqa: PLR0913 - all but two optional, all by keyword
     agent: Any,
     tasks: DatasetSource,
     *,
@@ -95,6 +96,7 @@ def discover(
     n_runners: int = 8,
     timeout: float | None = 600.0,
     callbacks: Sequence[Callback] = (),
+    redact: RedactSource = (),
 ) -> Discovery:
     """Run a program on a few tasks, and tell what prompts it has.
 
@@ -113,6 +115,7 @@ def discover(
         n_runners: How many rollouts run at once.
         timeout: Seconds after which a rollout is given up; None for no limit.
         callbacks: Who watches.
+        redact: What is taken out of all that is shown; see `Trainer`.
 
     Raises:
         UnknownAgentError: If the program is of no kind that `wrap` takes.
@@ -120,11 +123,11 @@ def discover(
             the program sends.
         RolloutError: If the program fails on every task, or no prompt of its is seen.
     """
-    trainer = _trainer(n_runners, timeout, templates, callbacks)
+    trainer = _trainer(n_runners, timeout, templates, callbacks, redact)
     return Discovery(trainer.survey(_agent(agent, input), tasks))
 
 
-async def adiscover(
+async def adiscover(  # noqa: PLR0913 - as `discover`
     agent: Any,
     tasks: DatasetSource,
     *,
@@ -133,9 +136,10 @@ async def adiscover(
     n_runners: int = 8,
     timeout: float | None = 600.0,  # noqa: ASYNC109 - of each rollout
     callbacks: Sequence[Callback] = (),
+    redact: RedactSource = (),
 ) -> Discovery:
     """Do as `discover` does, on the running event loop."""
-    trainer = _trainer(n_runners, timeout, templates, callbacks)
+    trainer = _trainer(n_runners, timeout, templates, callbacks, redact)
     return Discovery(await trainer.asurvey(_agent(agent, input), tasks))
 
 
@@ -144,9 +148,15 @@ def _trainer(
     timeout: float | None,
     templates: Mapping[str, str | PromptTemplate] | None,
     callbacks: Sequence[Callback],
+    redact: RedactSource,
 ) -> Trainer:
     return Trainer(
-        Baseline(), n_runners=n_runners, timeout=timeout, templates=templates, callbacks=callbacks
+        Baseline(),
+        n_runners=n_runners,
+        timeout=timeout,
+        templates=templates,
+        callbacks=callbacks,
+        redact=redact,
     )
 
 

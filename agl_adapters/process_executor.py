@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import pickle
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -57,11 +58,20 @@ class ProcessExecutor:
         """Get ready; see `agl_core.executors.Executor`. Workers are started when they are needed.
 
         Raises:
-            ConfigurationError: If workers have no way to get the agent.
+            ConfigurationError: If workers have no way to get the agent, or what redacts.
         """
         from agl_adapters.worker_process import WorkerSetup
 
-        self._setup = WorkerSetup(agent_source(agent, self._given), tracing.capture_content)
+        try:
+            pickle.dumps(tracing.redaction)
+        except Exception as error:
+            raise ConfigurationError(
+                "worker processes cannot be given the function of redact=: put it at the top level "
+                "of a module, or give patterns"
+            ) from error
+        self._setup = WorkerSetup(
+            agent_source(agent, self._given), tracing.capture_content, tracing.redaction
+        )
         self._agent = agent.name
         self._tracing = tracing
         self._turns = Turns(n_runners)

@@ -22,6 +22,7 @@ from agl_core.errors import AglError
 from agl_core.event_loops import run_to_end
 from agl_core.execution import Attempt, RolloutRequest
 from agl_core.executors import LocalExecutor
+from agl_core.redaction import Redaction
 from agl_core.spans import Span
 from agl_core.tracing import Tracing
 
@@ -41,6 +42,7 @@ class WorkerSetup:
 
     source: AgentSource
     capture_content: bool
+    redaction: Redaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,9 @@ def serve(setup: WorkerSetup, pipe: Connection, lifeline: Connection, stacks: Co
     parent = _Parent(pipe)
     try:
         agent = setup.source.load()
-        tracing = Tracing(capture_content=setup.capture_content, listener=parent)
+        tracing = Tracing(
+            capture_content=setup.capture_content, listener=parent, redaction=setup.redaction
+        )
         with agent.instrumented(tracing):
             parent.tell("ready", Ready(agent.name, _own_provider() is not None))
             _run_all(agent, tracing, parent, stacks)

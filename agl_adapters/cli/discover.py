@@ -37,6 +37,10 @@ def discover_prompts(
             metavar="SLOT=TEXT", help="The program's own template, where its text changes."
         ),
     ] = None,
+    redact: Annotated[
+        list[str] | None,
+        typer.Option(metavar="REGEX", help="What is taken out of all that is shown or saved."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="FILE", help="Save it as JSON too.")
     ] = None,
@@ -51,6 +55,7 @@ def discover_prompts(
         tasks,
         input=None if input is None else load_reference(input, "--input"),
         templates=make_templates(template or ()),
+        redact=redact or (),
     )
     if out is not None:
         found.save(out)

@@ -17,7 +17,13 @@ from rich.text import Text
 import agl_adapters as agl
 from agl_adapters.cli.assembly import make_agent, make_budget, make_prices, seed_prompts
 from agl_adapters.cli.failures import INTERRUPTED
-from agl_adapters.cli.options import AgentOptions, BudgetOptions, JsonOption, RunOptions
+from agl_adapters.cli.options import (
+    AgentOptions,
+    BudgetOptions,
+    JsonOption,
+    PrivacyOptions,
+    RunOptions,
+)
 from agl_adapters.cli.output import print_json, progress_console
 from agl_adapters.progress import Progress
 from agl_adapters.terminal import spent_text, standard_console
@@ -44,6 +50,7 @@ def evaluate(
     program: AgentOptions,
     running: RunOptions,
     budget: BudgetOptions,
+    privacy: PrivacyOptions,
     tasks: Annotated[Path, typer.Option(help="The tasks, one JSON value a line.")],
     store: Annotated[
         Path | None, typer.Option(help="Keep the rollouts in this file; nowhere by default.")
@@ -67,6 +74,8 @@ def evaluate(
         budget=make_budget(budget),
         prices=make_prices(budget),
         store=kept,
+        redact=privacy.redact,
+        capture_content=privacy.content,
         callbacks=[_Progress(progress_console(as_json))],
     )
     result = trainer.fit(agent, dataset, dataset)

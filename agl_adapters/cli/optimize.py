@@ -23,6 +23,7 @@ from agl_adapters.cli.options import (
     BudgetOptions,
     JsonOption,
     KeepingOptions,
+    PrivacyOptions,
     RunOptions,
     SearchOptions,
     SlotOptions,
@@ -45,6 +46,7 @@ def optimize(  # noqa: PLR0913 - each a group
     keeping: KeepingOptions,
     running: RunOptions,
     budget: BudgetOptions,
+    privacy: PrivacyOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Make the program's prompts better from tasks, and say whether they got better.
@@ -73,6 +75,8 @@ def optimize(  # noqa: PLR0913 - each a group
         accept=search.accept.value,
         optimize=slots.optimize or None,
         freeze=slots.freeze,
+        redact=privacy.redact,
+        capture_content=privacy.content,
         templates=make_templates(slots.template),
         callbacks=[Progress(progress_console(as_json))],
     )

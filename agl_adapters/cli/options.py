@@ -18,6 +18,7 @@ __all__ = [
     "BudgetOptions",
     "JsonOption",
     "KeepingOptions",
+    "PrivacyOptions",
     "RunOptions",
     "SearchOptions",
     "SlotOptions",
@@ -197,6 +198,22 @@ class KeepingOptions:
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="Where the best prompts go.")
     ] = Path("prompts.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyOptions:
+    """What is kept of what was said."""
+
+    redact: Annotated[
+        list[str],
+        typer.Option(
+            metavar="REGEX", help="What is taken out of all that is written or shown; repeatable."
+        ),
+    ] = field(default_factory=list[str])
+    content: Annotated[
+        bool,
+        typer.Option(help="Keep tasks, messages, outputs and feedback; else only scores."),
+    ] = True
 
 
 def with_groups(function: Callable[..., None]) -> Callable[..., None]:

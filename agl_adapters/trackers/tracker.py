@@ -10,10 +10,12 @@ from typing import Any
 
 from agl_core.callbacks import Callback
 from agl_core.candidates import Candidate
+from agl_core.credentials import without_credentials
 from agl_core.errors import ConfigurationError
 from agl_core.plans import Plan
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.result import TrainResult
+from agl_core.text import printable
 
 __all__ = [
     "Tracker",
@@ -91,7 +93,7 @@ class Tracker(Callback, ABC):
                 "%s keeps nothing more of this run: %s: %s",
                 type(self).__name__,
                 type(error).__name__,
-                error,
+                printable(without_credentials(str(error))),
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from agl_core.credentials import without_credentials
+from agl_core.redaction import Redaction
 from agl_core.text import printable
 
 if TYPE_CHECKING:
@@ -78,8 +78,9 @@ class Logged(Callback):
 class Callbacks(Callback):
     """Several callbacks as one. What they are told in words is safe to print and to keep."""
 
-    def __init__(self, callbacks: tuple[Callback, ...]) -> None:
+    def __init__(self, callbacks: tuple[Callback, ...], redaction: Redaction | None = None) -> None:
         self._callbacks = callbacks
+        self._redaction = redaction or Redaction()
 
     def on_open(self) -> None:
         """Tell all."""
@@ -109,12 +110,12 @@ class Callbacks(Callback):
     def on_message(self, message: str) -> None:
         """Tell all."""
         for callback in self._callbacks:
-            callback.on_message(_sayable(message))
+            callback.on_message(self._sayable(message))
 
     def on_warning(self, message: str) -> None:
         """Tell all."""
         for callback in self._callbacks:
-            callback.on_warning(_sayable(message))
+            callback.on_warning(self._sayable(message))
 
     def on_close(self) -> None:
         """Tell all."""
@@ -126,6 +127,5 @@ class Callbacks(Callback):
         for callback in self._callbacks:
             callback.on_end(result)
 
-
-def _sayable(message: str) -> str:
-    return printable(without_credentials(message))
+    def _sayable(self, message: str) -> str:
+        return printable(self._redaction.shown(message))

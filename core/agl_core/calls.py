@@ -12,9 +12,10 @@ from typing import Any
 from agl_core.budgets import Ledger
 from agl_core.callbacks import Callback
 from agl_core.canaries import Canary
-from agl_core.errors import ConfigurationError, ModelError, StoreError
+from agl_core.errors import ConfigurationError, ModelError, RedactionError, StoreError
 from agl_core.genai import TokenUsage
 from agl_core.models import ChatMessage, Completion, ModelClient, RefusedError
+from agl_core.redaction import Redaction
 from agl_core.rollouts import ModelUsage
 from agl_core.single_flight import SingleFlight
 from agl_core.store import Journal
@@ -34,11 +35,18 @@ class ModelCalls:
         journal: Where they are written down.
         ledger: Where they are counted.
         callback: Who is told.
+        redaction: What is taken out of answers, before they are written down and handed on.
     """
 
     def __init__(
-        self, client: ModelClient | None, journal: Journal, ledger: Ledger, callback: Callback
+        self,
+        client: ModelClient | None,
+        journal: Journal,
+        ledger: Ledger,
+        callback: Callback,
+        redaction: Redaction | None = None,
     ) -> None:
+        self._redaction = redaction or Redaction()
         self._client = client
         self._journal = journal
         self._ledger = ledger
@@ -53,7 +61,14 @@ class ModelCalls:
         self, model: str, messages: Sequence[ChatMessage], temperature: float, key: str
     ) -> str:
         """Make a model call; see `Session.ask`."""
-        sent = [dict(message) for message in messages]
+        try:
+            sent = [
+                {name: self._redaction.text(text) for name, text in message.items()}
+                for message in messages
+            ]
+        except RedactionError as error:
+            self._ledger.refuse(error)
+            raise
         content = json.dumps([model, sent, temperature, key], sort_keys=True)
         digest = hashlib.sha256(content.encode()).hexdigest()[:24]
         if not key:
@@ -66,7 +81,7 @@ class ModelCalls:
             return known["text"]
         request = {"model": model, "messages": sent, "temperature": temperature, "key": key}
         return await self._running.result(
-            digest, lambda: self._paid(digest, request, model, messages, temperature)
+            digest, lambda: self._paid(digest, request, model, sent, temperature)
         )
 
     def raise_if_none_answered(self) -> None:
@@ -105,9 +120,14 @@ class ModelCalls:
             self._answered += 1
             usage = self._priced(model, completion)
             self._ledger.spend_call(usage)
+            try:
+                text = self._redaction.text(completion.text)
+            except RedactionError as error:
+                self._ledger.refuse(error)
+                raise
             record = {
                 **request,
-                "text": completion.text,
+                "text": text,
                 "usage": usage.to_json(),
                 "response_id": completion.id,
             }
@@ -117,7 +137,7 @@ class ModelCalls:
                 self._ledger.refuse(error)  # what cannot be kept is not to be paid for
                 raise
         self._callback.on_call(model, False)
-        return completion.text
+        return text
 
     def _priced(self, model: str, completion: Completion) -> ModelUsage:
         """Return what a call took, with what it cost."""

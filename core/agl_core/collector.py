@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace import (
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+from agl_core.failures import traceback_text
 from agl_core.genai import APART, SLOT
 from agl_core.recording import Recording
 from agl_core.spans import Span as FinishedSpan
@@ -97,24 +98,77 @@ class Relay(SpanProcessor):
             recording.forward = self._user is not None and sampled(self._user, span, span.name)
             self._recordings[span.get_span_context().trace_id] = recording
         self._collector.on_start(span, parent_context)
-        self._forward("on_start", span, parent_context)
+        forwarded = self._forwarded(span)
+        if forwarded is not None and _make_permitted(span, forwarded):
+            self._forward("on_start", span, forwarded, parent_context)
 
     def _on_ending(self, span: Span) -> None:
-        self._forward("_on_ending", span)
+        forwarded = self._forwarded(span)
+        if forwarded is not None and _make_permitted(span, forwarded):
+            self._forward("_on_ending", span, forwarded)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Collect and forward."""
-        self._collector.on_end(span)
-        self._forward("on_end", span)
-
-    def _forward(self, event: str, span: ReadableSpan, *args: Any) -> None:
+        """Collect, and forward what may be known of it."""
+        forwarded = self._forwarded(span)
         recording = self._collector.recording(span)
-        if recording is None or not recording.forward:
-            return
+        permitted = None if recording is None else recording.ended(span)
+        if forwarded is not None and permitted is not None:
+            self._forward("on_end", _as_permitted(span, permitted), forwarded)
+
+    def _forwarded(self, span: ReadableSpan) -> Recording | None:
+        """Return the recording of a span, if it also goes to the user's processors."""
+        recording = self._collector.recording(span)
+        return recording if recording is not None and recording.forward else None
+
+    def _forward(self, event: str, span: ReadableSpan, recording: Recording, *args: Any) -> None:
         try:
             getattr(_active_processor(self._user), event)(span, *args)
-        except Exception:  # noqa: BLE001 - whatever a processor raises, the rollout goes on
-            _log.warning("a span processor of the tracer provider failed", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - whatever a processor raises, the rollout goes on
+            _log.warning(
+                "a span processor of the tracer provider failed:\n%s",
+                traceback_text(error, recording.redaction),
+            )
+
+
+def _make_permitted(span: Span, recording: Recording) -> bool:
+    """Change a span that goes on, as processors may keep hold of it; tell whether it could be."""
+    permitted = recording.permitted(span)
+    if permitted is None:
+        return False
+    attributes = span.attributes or {}
+    changed = {
+        name: permitted.attributes.get(name, "")
+        for name, value in FinishedSpan.from_otel(span).attributes.items()
+        if name in attributes and permitted.attributes.get(name) != value
+    }
+    span.set_attributes(changed)
+    if permitted.name != span.name:
+        span.update_name(permitted.name)
+    return True
+
+
+def _as_permitted(span: ReadableSpan, permitted: FinishedSpan) -> ReadableSpan:
+    """Return a span as it is permitted: itself, if there is nothing in it that is not."""
+    if permitted == FinishedSpan.from_otel(span):
+        return span
+    return ReadableSpan(
+        permitted.name,
+        span.context,
+        span.parent,
+        span.resource,
+        dict(permitted.attributes),
+        _events_of(permitted),
+        span.links,
+        span.kind,
+        status=trace.Status(span.status.status_code, permitted.status_message or None),
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _events_of(span: FinishedSpan) -> list[Event]:
+    return [Event(event.name, dict(event.attributes), event.time_ns) for event in span.events]
 
 
 def sampled(user: TracerProvider, root: trace.Span, name: str) -> bool:
@@ -130,8 +184,8 @@ def sampled(user: TracerProvider, root: trace.Span, name: str) -> bool:
             name,
             trace.SpanKind.INTERNAL,
         )
-    except Exception:  # noqa: BLE001 - whatever a sampler raises, the rollout goes on
-        _log.warning("the sampler of the tracer provider failed", exc_info=True)
+    except Exception as error:  # noqa: BLE001 - whatever a sampler raises, the rollout goes on
+        _log.warning("the sampler of the tracer provider failed:\n%s", traceback_text(error))
         return False
     return result.decision.is_sampled()
 
@@ -203,8 +257,10 @@ def export(spans: Sequence[FinishedSpan], user: TracerProvider) -> None:
     for span in sorted(spans, key=lambda span: (span.parent_id is None, span.end_ns)):
         try:
             processor.on_end(_readable(span, user.resource))
-        except Exception:  # noqa: BLE001 - whatever a processor raises, the rollout goes on
-            _log.warning("a span processor of the tracer provider failed", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - whatever a processor raises, the rollout goes on
+            _log.warning(
+                "a span processor of the tracer provider failed:\n%s", traceback_text(error)
+            )
 
 
 def detach(user: TracerProvider, collector: Collector) -> None:
@@ -234,7 +290,7 @@ def _readable(span: FinishedSpan, resource: Resource) -> ReadableSpan:
         None if span.parent_id is None else _context(span.trace_id, span.parent_id),
         resource,
         dict(span.attributes),
-        [Event(e.name, dict(e.attributes), e.time_ns) for e in span.events],
+        _events_of(span),
         kind=trace.SpanKind[span.kind.upper()],
         status=trace.Status(trace.StatusCode[span.status.upper()], span.status_message or None),
         start_time=span.start_ns,

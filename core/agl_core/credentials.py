@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Mapping
 
-from agl_core.spans import Span
-
-__all__ = ["REMOVED", "Credentials", "clean_error", "without_credentials"]
-
-E = TypeVar("E", bound=BaseException)
+__all__ = ["REMOVED", "Credentials", "without_credentials"]
 
 REMOVED = "[secret]"
 """What stands in the place of a credential."""
@@ -27,6 +21,9 @@ _NAMED = re.compile(
     r"""((?:api[-_]?key|authorization|access[-_]?token|client[-_]?secret)(?:\\?["'])?\s*[:=]\s*"""
     r"""(?:\\?["'])?(?:(?:bearer|basic)\s+)?)(?!(?:bearer|basic)\b)([^\s"'\\,;}&)\[\]]{6,})""",
     re.IGNORECASE,
+)
+_NAME = re.compile(
+    r"(?:api[-_]?key|authorization|access[-_]?token|client[-_]?secret)$", re.IGNORECASE
 )
 _BEARER = re.compile(r"(\bbearer\s+)([A-Za-z0-9._~+/=-]{8,})", re.IGNORECASE)
 _IN_ADDRESS = re.compile(
@@ -49,13 +46,17 @@ class Credentials:
     Args:
         environment: Variables. The values of those called like a key, a token, a secret or a
             password count, if they are long and no plain word.
+        values: Further ones, such as the key that a client was given; under the same condition.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, environment: Mapping[str, str] | None = None, values: Iterable[str] = ()
+    ) -> None:
         variables = os.environ if environment is None else environment
-        values = {v for name, v in variables.items() if _VARIABLE.search(name) and _is_secret(v)}
+        known = {value for name, value in variables.items() if _VARIABLE.search(name)}
         # The longest first: one may be part of another.
-        self._values = sorted(values, key=len, reverse=True)
+        secrets = filter(_is_secret, known.union(values))
+        self._values = sorted(secrets, key=len, reverse=True)
 
     def removed(self, text: str) -> str:
         """Return the text without credentials."""
@@ -70,44 +71,11 @@ class Credentials:
         text = _BEARER.sub(rf"\1{REMOVED}", text)
         return _KEYS.sub(REMOVED, text)
 
-    def removed_from(self, data: Any) -> Any:
-        """Return JSON-able data with every text in it changed like that, keys of objects too."""
-        if isinstance(data, str):
-            return self.removed(data)
-        if isinstance(data, Mapping):
-            return {self.removed(str(k)): self.removed_from(v) for k, v in data.items()}
-        if isinstance(data, list | tuple):
-            return [self.removed_from(item) for item in data]
-        return data
-
-    def removed_from_span(self, span: Span) -> Span:
-        """Return a span with every text in it changed like that."""
-        return replace(
-            span,
-            name=self.removed(span.name),
-            status_message=self.removed(span.status_message),
-            attributes={k: self.removed_from(v) for k, v in span.attributes.items()},
-            events=tuple(
-                replace(event, attributes=self.removed_from(event.attributes))
-                for event in span.events
-            ),
-        )
-
-
-def clean_error(error: E) -> E:
-    """Take credentials out of the message of an error, and of those that led to it.
-
-    It is changed itself: Python prints the causes of an error that nobody catches.
-    """
-    credentials, link = Credentials(), cast("BaseException | None", error)
-    for _ in range(100):
-        if link is None:
-            break
-        cleaned = credentials.removed(str(link))
-        if cleaned != str(link):
-            link.args = (cleaned,)
-        link = link.__cause__ or link.__context__
-    return error
+    def removed_from_value(self, name: str, value: str) -> str:
+        """Return a value without credentials; what has the name of one is one."""
+        said = f"{name}: "
+        cleaned = self.removed(f"{said}{value}") if _NAME.search(name) else ""
+        return cleaned[len(said) :] if cleaned.startswith(said) else self.removed(value)
 
 
 def without_credentials(text: str) -> str:

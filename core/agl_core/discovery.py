@@ -58,6 +58,8 @@ class Survey:
     """Whether the environment names the simulated model."""
     usage: Usage | None = None
     """What they have cost."""
+    withheld: bool = False
+    """Whether the records of the rollouts do not tell the same: not all may be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,9 @@ class Seed:
     """The prompts to optimize."""
     choices: Sequence[SlotChoice]
     """Every slot, and what becomes of it."""
+    found: Mapping[str, SlotRecord] | None = None
+    """The program's slots, where they have to be written down: the journal's rollouts do not tell
+    them."""
 
     @property
     def constraints(self) -> Mapping[str, Constraint]:
@@ -82,6 +87,7 @@ async def find_seed(
     given: Resources,
     policy: SlotPolicy,
     callback: Callback,
+    known: Mapping[str, SlotRecord] | None = None,
 ) -> Seed:
     """Return the seed: of what was given, and what the program sends by itself, what is chosen.
 
@@ -89,15 +95,27 @@ async def find_seed(
     the seed, journaled as such, and not repeated when the seed is validated. The runner is told
     what the seed is.
 
+    Args:
+        agent: The program.
+        runner: Runs it.
+        val: What it is run on.
+        given: Prompts to start from.
+        policy: Which prompts are optimized.
+        callback: Who is told.
+        known: The slots, if the run was begun before and they had to be written down.
+
     Raises:
         ConfigurationError: If there is no prompt at all, a given one names no slot, the policy does
             not fit the slots, or the budget is used up before the prompts are known.
         BudgetExhaustedError: If the run is interrupted.
         RolloutError: If the program fails each time, or sends no prompt.
     """
-    if agent.discovers:
+    if known is not None:
+        records = known
+    elif agent.discovers:
         found = await survey(agent, runner, val, policy, given=given, digs=policy.asks_for)
         records = found.records
+        known = records if found.withheld else None
         for warning in found.warnings:
             callback.on_warning(warning)
     else:
@@ -129,7 +147,8 @@ async def find_seed(
     prompts = {name: start[name] for name in records if name in chosen}
     fixed = {name: prompt for name, prompt in given.items() if name not in chosen}
     runner.know_seed(prompts, own, fixed)
-    return Seed(prompts, choices)
+    runner.discretion.redaction.check_prompts(prompts)
+    return Seed(prompts, choices, known)
 
 
 async def survey(
@@ -158,6 +177,7 @@ async def survey(
         BudgetExhaustedError: If the run is interrupted.
         RolloutError: If the program fails each time, or sends no prompt.
     """
+    discretion = runner.discretion
     rollouts = await _first_rollouts(agent, runner, tasks, given)
     foreign = _foreign(rollouts)
     if any(_is_open(slot, policy, digs, foreign) for slot in seen_slots(rollouts).values()):
@@ -177,12 +197,13 @@ async def survey(
                 warnings.append(
                     f"the template declared for {name} matches "
                     f"{len(slot.distinct) - len(others)} of {len(slot.distinct)} texts; "
-                    f"not, for instance: {cut(others[0], _SHOWN)!r}"
+                    f"not, for instance: {cut(discretion.text(others[0]), _SHOWN)!r}"
                 )
         else:
             recovered = recover(slot, foreign, tasks_seen, policy.max_unmatched)
         if recovered is not None:
-            records[name] = _record(slot, recovered, costs[name], len(rollouts))
+            record = _record(slot, recovered, costs[name], len(rollouts))
+            records[name] = discretion.record(record)
     if not records:
         raise_if_all_fail(rollouts)
         raise RolloutError(
@@ -190,7 +211,15 @@ async def survey(
             "sends none, or it calls models in a way that no integration hooks into. A function "
             "that takes its prompt as an argument can be optimized with @agl.rollout"
         )
-    return Survey(agent.name, records, rollouts, warnings, is_simulated_environment())
+    kept = [discretion.rollout(r, task) for r, task in zip(rollouts, tasks, strict=False)]
+    return Survey(
+        agent.name,
+        records,
+        kept,
+        warnings,
+        is_simulated_environment(),
+        withheld=any(r.sightings is not None and r.sightings.withheld for r in kept),
+    )
 
 
 async def _first_rollouts(

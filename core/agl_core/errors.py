@@ -4,6 +4,7 @@ AglError
 ├── ConfigurationError          wrong input; raised before anything is spent
 │   ├── DatasetError            an empty, unreadable or malformed dataset
 │   ├── PlaceholderError        a template asks for a value that it was not given
+│   ├── RedactionError          what the user gave as redact= fails, or hits a prompt
 │   └── RewardError             a reward that is not a finite number
 ├── IntegrationError            a framework adapter cannot be used
 │   ├── UnknownAgentError       no integration recognizes the object
@@ -34,6 +35,7 @@ __all__ = [
     "ModelError",
     "PlaceholderError",
     "PromptDriftError",
+    "RedactionError",
     "RewardError",
     "RolloutError",
     "RunInUseError",
@@ -68,6 +70,10 @@ class DatasetError(ConfigurationError):
 
 class PlaceholderError(ConfigurationError):
     """A prompt template was formatted without a value for one of its placeholders."""
+
+
+class RedactionError(ConfigurationError):
+    """What is to be taken out of all that is written cannot be, or would take a prompt apart."""
 
 
 class RewardError(ConfigurationError):

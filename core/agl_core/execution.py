@@ -18,11 +18,11 @@ from agl_core.errors import AglError, ConfigurationError, ModelError
 from agl_core.failures import is_refusal, traceback_text
 from agl_core.genai import is_model_call, model_calls, usage
 from agl_core.prompts import Resources
+from agl_core.redaction import Redaction
 from agl_core.rewards import Reward, coerce_reward
 from agl_core.rollouts import ModelUsage, RolloutStatus, json_safe
 from agl_core.sightings import Sightings
 from agl_core.spans import Span
-from agl_core.text import cut
 from agl_core.troubles import Trouble, trouble, trouble_in
 
 if TYPE_CHECKING:
@@ -220,19 +220,25 @@ class RunningAttempt:
             attempt.status, attempt.trouble, attempt.error = "unavailable", nothing, nothing.text
 
     def _read_outcome(self, attempt: Attempt, outcome: Outcome) -> None:
-        attempt.output = json_safe(outcome.output)
+        redaction = self._tracing.redaction
+        attempt.output = json_safe(outcome.output, redacted=redaction.data)
         reward = outcome.reward
         if reward is None and self._context.rewards:
             reward = self._context.rewards[-1]
-        attempt.reward = _bounded(coerce_reward(reward))
+        attempt.reward = _bounded(coerce_reward(reward), redaction)
 
     def _read_error(self, attempt: Attempt, error: BaseException) -> None:
-        attempt.status, attempt.error = "failed", traceback_text(error)
+        redaction = self._tracing.redaction
+        # Of what an agent raises, the message quotes what was said; of what we do, it does not.
+        said = self._tracing.capture_content or isinstance(error, AgentTimeoutError)
+        attempt.status = "failed"
+        attempt.error = traceback_text(error, redaction, content=said)
         if isinstance(error, AgentTimeoutError):
             attempt.trouble = error.trouble
             attempt.status = "timed_out" if error.trouble is None else "unavailable"
         elif isinstance(error, ConfigurationError):
-            attempt.fatal = type(error)(f"task {self._request.task.name}: {error}")
+            text = f"task {self._request.task.name}: {error}"
+            attempt.fatal = type(error)(redaction.shown(text))
         elif is_refusal(error):
             attempt.fatal = ModelError(
                 f"the model service refused the agent's credentials: {error}"
@@ -249,11 +255,13 @@ class RunningAttempt:
         attempt.reads = frozenset(self._context.reads)
         attempt.unmatched = dict(self._context.unmatched)
         attempt.sightings = self._context.sightings
+        if self._recording is not None and self._recording.failure is not None:
+            attempt.fatal = self._recording.failure
 
 
-def _bounded(reward: Reward) -> Reward:
-    """Return the reward with its feedback cut: it may quote an output of any length."""
-    feedback = cut(reward.feedback, _FEEDBACK_CHARS)
+def _bounded(reward: Reward, redaction: Redaction) -> Reward:
+    """Return the reward with its feedback redacted, and cut: it may quote an output."""
+    feedback = json_safe(reward.feedback, _FEEDBACK_CHARS, redaction.text)
     return reward if feedback == reward.feedback else Reward(reward, feedback, reward.metrics)
 
 

@@ -7,8 +7,8 @@ import traceback
 from collections.abc import Iterator, Set
 from types import TracebackType
 
-from agl_core.credentials import without_credentials
 from agl_core.errors import JudgeError
+from agl_core.redaction import Redaction
 from agl_core.text import cut_middle, printable
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "traceback_text",
 ]
 
+_LONG = 1_000_000
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 _REFUSED_STATUS = frozenset({401, 403})
 TRANSIENT_NAMES = frozenset(
@@ -82,17 +83,34 @@ def is_refusal(error: BaseException) -> bool:
     )
 
 
-def traceback_text(error: BaseException, limit: int = 8_000) -> str:
-    """Return the traceback as text that is safe to print, without credentials, cut in the middle.
+def traceback_text(
+    error: BaseException,
+    redaction: Redaction | None = None,
+    *,
+    content: bool = True,
+    limit: int = 8_000,
+) -> str:
+    """Return the traceback as text that is safe to print, redacted, and cut in the middle.
 
     The machinery's own frames are left out.
+
+    Args:
+        error: The error.
+        redaction: What is taken out; credentials alone by default.
+        content: Whether messages may be in it: what an agent raises quotes what was said.
+        limit: In characters.
     """
     own = error.__traceback__
     while own is not None and _owner(own) in _MACHINERY:
         own = own.tb_next
-    text = "".join(traceback.TracebackException(type(error), error, own, limit=-40).format())
-    # Before it is cut: half a key would not be known for one.
-    return printable(cut_middle(without_credentials(text), limit))
+    if content:
+        text = "".join(traceback.TracebackException(type(error), error, own, limit=-40).format())
+    else:
+        frames = "".join(traceback.format_tb(own, limit=-40))
+        text = f"Traceback (most recent call last):\n{frames}{type(error).__qualname__}"
+    # Before it is cut to what is kept: half a key would not be known for one.
+    written = (redaction or Redaction()).shown(cut_middle(text, _LONG))
+    return printable(cut_middle(written, limit))
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:

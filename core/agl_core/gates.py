@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from opentelemetry import trace
 from opentelemetry.context import Context
 
+from agl_core.failures import traceback_text
 from agl_core.recording import Recording
 
 __all__ = ["GatedProvider", "GatedTracer"]
@@ -72,8 +73,10 @@ class GatedTracer(trace.Tracer):
             try:
                 tracer = self._tracer(recording.source())
                 return tracer.start_span(name, context, *args, **kwargs)
-            except Exception:  # noqa: BLE001 - tracing never fails what it traces
-                _log.warning("the span %r could not be started", name, exc_info=True)
+            except Exception as error:  # noqa: BLE001 - tracing never fails what it traces
+                _log.warning(
+                    "a span could not be started:\n%s", traceback_text(error, recording.redaction)
+                )
         return trace.NonRecordingSpan(parent)
 
     @contextmanager

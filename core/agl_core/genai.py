@@ -24,6 +24,7 @@ __all__ = [
     "agent_name",
     "input_messages",
     "is_model_call",
+    "is_structure",
     "is_tool_call",
     "message_attributes",
     "model_calls",
@@ -76,6 +77,22 @@ _CONTENT = (
     "output.value",
     "traceloop.entity.input",
     "traceloop.entity.output",
+)
+
+_OURS = ("agl.", "gen_ai.", "llm.", "openinference.", "traceloop.")
+_STRUCTURE = frozenset(
+    {
+        "error.type",
+        "exception.type",
+        "gen_ai.operation.name",
+        "gen_ai.output.type",
+        "gen_ai.response.finish_reasons",
+        "gen_ai.response.id",
+        "llm.request.type",
+        "llm.response.id",
+        "openinference.span.kind",
+        "traceloop.span.kind",
+    }
 )
 
 
@@ -208,6 +225,16 @@ def slot(span: Span) -> str | None:
 def of_the_agent(spans: Iterable[Span]) -> list[Span]:
     """Return the spans without those that are none of the agent's, such as a judge's."""
     return [span for span in spans if not span.attributes.get(APART)]
+
+
+def is_structure(name: str, value: Any) -> bool:
+    """Tell whether an attribute says what kind of span it is, how many or whose; not what was said.
+
+    No text of anybody's stands there, and without it a span cannot be read.
+    """
+    if isinstance(value, bool | int | float):
+        return name.startswith(_OURS)
+    return name in _STRUCTURE or name.startswith("agl.")
 
 
 def without_content(span: Span) -> Span:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from agl_core.credentials import clean_error
 from agl_core.errors import ConfigurationError, ModelError
 from agl_core.failures import is_refusal
+from agl_core.redaction import clean_error
 from agl_core.rollouts import ModelUsage
 from agl_core.spans import clean_text
 from agl_core.troubles import Trouble, trouble
@@ -16,7 +17,16 @@ from agl_core.troubles import Trouble, trouble
 if TYPE_CHECKING:
     import openai
 
-__all__ = ["Completion", "ModelClient", "OpenAIClient", "RefusedError", "UnavailableError"]
+__all__ = [
+    "Completion",
+    "ModelClient",
+    "OpenAIClient",
+    "RefusedError",
+    "UnavailableError",
+    "secrets_of",
+]
+
+_PRIVATE_HEADER = re.compile("auth|key|token|secret|cookie", re.IGNORECASE)
 
 ChatMessage = Mapping[str, str]
 """A message with ``role`` and ``content``."""
@@ -175,6 +185,15 @@ class OpenAIClient:
         """Close the connections of a client of our own."""
         if self._owned:
             await self._client.close()
+
+
+def secrets_of(client: Any) -> list[str]:
+    """Return what a client shows to its service and nobody else may see."""
+    headers = cast("Mapping[str, Any]", getattr(client, "_custom_headers", None) or {})
+    values = [getattr(client, "api_key", None)]
+    values += [value for name, value in headers.items() if _PRIVATE_HEADER.search(str(name))]
+    # Of "Bearer abc", the last word.
+    return [value.rsplit(" ", 1)[-1] for value in values if isinstance(value, str) and value]
 
 
 def _refusal(model: str, error: BaseException) -> str:

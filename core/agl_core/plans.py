@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,9 +11,18 @@ from agl_core.budgets import Budget
 from agl_core.power import ASSUMED_SPREAD, smallest_gain
 from agl_core.prompts import Resources
 from agl_core.slot_policy import SlotChoice
+from agl_core.slots import SlotRecord
 from agl_core.workloads import Workload
 
-__all__ = ["Plan"]
+__all__ = ["Plan", "slots_found"]
+
+
+def slots_found(plan: Mapping[str, Any] | None) -> Mapping[str, SlotRecord] | None:
+    """Return the slots that a plan in the store has written down; None if it has not."""
+    found = None if plan is None else plan.get("found")
+    if found is None:
+        return None
+    return {name: SlotRecord.from_json(name, record) for name, record in found.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,9 @@ class Plan:
     calls_per_rollout: float | None = None
     """Model calls of the agent per rollout, in the rollouts that found its prompts; None if there
     were none."""
+
+    found: Mapping[str, SlotRecord] | None = None
+    """The program's slots, if they had to be written down; see `Seed.found`."""
 
     def lines(self) -> list[str]:
         """Say what the run takes and what it can show, in lines of plain text."""
@@ -99,4 +111,7 @@ class Plan:
             "test_rollouts": self.test_rollouts,
             "workload": None if self.workload is None else asdict(self.workload),
             "calls_per_rollout": self.calls_per_rollout,
+            "found": None
+            if self.found is None
+            else {name: record.to_json() for name, record in self.found.items()},
         }

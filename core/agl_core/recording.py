@@ -8,7 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from agl_core.allowance import DROPPED, SpanAllowance
+from agl_core.errors import RedactionError
 from agl_core.genai import without_content
+from agl_core.redaction import Redaction
 from agl_core.spans import Span
 
 if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class Recording:
         source: Returns the provider that makes the spans of this rollout.
         capture_content: Whether they may hold prompts and answers.
         listener: Who is told of them.
+        redaction: What is taken out of them, before anybody is given them.
     """
 
     __slots__ = (
@@ -58,7 +61,9 @@ class Recording:
         "_listener",
         "_open",
         "capture_content",
+        "failure",
         "forward",
+        "redaction",
         "source",
         "span",
     )
@@ -67,6 +72,8 @@ class Recording:
     """The root span, to set attributes on and to record exceptions in."""
     forward: bool
     """Whether the spans also go to the processors of the user's own provider."""
+    failure: RedactionError | None
+    """Why a span could not be redacted, and is not kept."""
 
     def __init__(
         self,
@@ -74,10 +81,13 @@ class Recording:
         source: Callable[[], TracerProvider],
         capture_content: bool,
         listener: SpanListener | None = None,
+        redaction: Redaction | None = None,
     ) -> None:
         self.span = span
         self.source = source
         self.capture_content = capture_content
+        self.redaction = redaction or Redaction()
+        self.failure = None
         self.forward = False
         self._open: dict[_Key, ReadableSpan] = {}
         self._ended: dict[_Key, Span | None] = {}
@@ -102,31 +112,48 @@ class Recording:
     @property
     def pending(self) -> list[Span]:
         """The spans that have not ended, each with its start as its end."""
-        return [span for span in map(_copied, list(self._open.values())) if span is not None]
+        return [span for span in map(_read, list(self._open.values())) if span is not None]
 
     def started(self, span: ReadableSpan) -> None:
         """Take note of a span of this rollout."""
         self._open[_key(span)] = span
         if self._listener is not None and not self._allowance.full:
-            copy = self._copied(span)
+            copy = self.permitted(span)
             if copy is not None:
                 self._listener.started(copy)
 
-    def ended(self, span: ReadableSpan) -> None:
-        """Keep a span of this rollout. The same span may be handed in twice."""
+    def ended(self, span: ReadableSpan) -> Span | None:
+        """Keep a span of this rollout; return what may be known of it, uncut.
+
+        The same span may be handed in twice; the second time nothing is returned.
+        """
         key = _key(span)
         self._open.pop(key, None)
-        if key not in self._ended:
-            # Copied at once: an agent that never ends must not pile up what is cut anyway.
-            kept = self._ended[key] = self._fitted(span)
-            if self._listener is not None and kept is not None:
-                self._listener.ended(kept)
+        if key in self._ended:
+            return None
+        # Copied at once: an agent that never ends must not pile up what is cut anyway.
+        copy = self.permitted(span)
+        kept = self._ended[key] = None if copy is None else self._allowance.fit(copy)
+        if self._listener is not None and kept is not None:
+            self._listener.ended(kept)
+        return copy
+
+    def permitted(self, span: ReadableSpan) -> Span | None:
+        """Return what anybody may know of a span; None if it cannot be read or redacted."""
+        copy = _read(span)
+        if copy is None:
+            return None
+        try:
+            return self.redaction.span(copy if self.capture_content else without_content(copy))
+        except RedactionError as error:
+            self.failure = self.failure or error
+            return None
 
     def snapshot(self) -> tuple[Span, ...]:
         """Return the spans as if the rollout ended now, if it has not."""
         if self._closed is not None:
             return self._closed
-        opened = map(self._copied, list(self._open.values()))
+        opened = map(self.permitted, list(self._open.values()))
         return settled(self._so_far(), [span for span in opened if span is not None])
 
     def close(self) -> None:
@@ -145,12 +172,8 @@ class Recording:
         return _sorted([span for span in list(self._ended.values()) if span is not None])
 
     def _fitted(self, span: ReadableSpan) -> Span | None:
-        copy = self._copied(span)
+        copy = self.permitted(span)
         return None if copy is None else self._allowance.fit(copy)
-
-    def _copied(self, span: ReadableSpan) -> Span | None:
-        copy = _copied(span)
-        return copy if copy is None or self.capture_content else without_content(copy)
 
 
 def settled(ended: Sequence[Span], unfinished: Sequence[Span]) -> tuple[Span, ...]:
@@ -173,11 +196,11 @@ def settled(ended: Sequence[Span], unfinished: Sequence[Span]) -> tuple[Span, ..
     return _sorted([*ended, *marked])
 
 
-def _copied(span: ReadableSpan) -> Span | None:
+def _read(span: ReadableSpan) -> Span | None:
     try:
         return Span.from_otel(span)
     except Exception:  # noqa: BLE001 - a span that cannot be read must not fail the rollout
-        _log.debug("a span could not be read and is left out", exc_info=True)
+        _log.debug("a span could not be read and is left out")
         return None
 
 

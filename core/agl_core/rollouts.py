@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any, Literal, overload
@@ -16,6 +16,9 @@ from agl_core.spans import Span
 from agl_core.text import cut
 
 __all__ = ["Evaluation", "ModelUsage", "Rollout", "RolloutStatus", "mean_score"]
+
+_LONG = 1_000_000
+"""Of longer texts only the start is looked through."""
 
 RolloutStatus = Literal["succeeded", "failed", "timed_out", "unavailable"]
 """``failed`` and ``timed_out`` are the agent's own failures and score the failure reward.
@@ -252,20 +255,37 @@ def _slot_use(data: Sequence[Any]) -> SlotUse:
     return SlotUse(original, sent, calls, own, role, unmatched)
 
 
-def json_safe(value: Any, limit: int = 20_000) -> Any:
+def json_safe(
+    value: Any, limit: int = 20_000, redacted: Callable[[Any], Any] = lambda data: data
+) -> Any:
     """Return the value as it comes back from JSON if it is small, else its text, cut to `limit`.
 
     So what is seen of an output is the same at once, from the store, and from another process.
+
+    Args:
+        value: The value.
+        limit: In characters.
+        redacted: Takes out of it what must not be written, before it is cut to what is kept: half
+            a name would not be known for one.
     """
     if isinstance(value, str):
-        return cut(str.__str__(value), limit)
+        return _cut(str.__str__(value), limit, redacted)
     try:
         text = json.dumps(value)
-        if len(text) <= limit:
-            return json.loads(text)
+        if len(text) <= _LONG:
+            data = redacted(json.loads(text))
+            text = json.dumps(data)
+            return data if len(text) <= limit else cut(text, limit)
     except (TypeError, ValueError, RecursionError):
         try:
             text = str(value)
         except Exception as error:  # noqa: BLE001 - a broken __str__ is not the rollout's failure
             text = f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
-    return cut(text, limit)
+    return _cut(text, limit, redacted)
+
+
+def _cut(text: str, limit: int, redacted: Callable[[Any], Any]) -> str:
+    start = text[:_LONG]
+    written = redacted(start)
+    # How long it was tells how much is missing; of one that is all here, what is written counts.
+    return cut(written, limit, len(text) if len(text) > _LONG else None)

@@ -6,19 +6,19 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 from agl_core.budgets import BudgetExhaustedError, Ledger
 from agl_core.callbacks import Callback
 from agl_core.canaries import Canary
-from agl_core.credentials import Credentials
 from agl_core.datasets import Task
-from agl_core.errors import AglError, ConfigurationError, StoreError
+from agl_core.discretion import Discretion
+from agl_core.errors import AglError, ConfigurationError, RedactionError, StoreError
 from agl_core.execution import Attempt, RolloutRequest
 from agl_core.executors import Executor
 from agl_core.match_guard import MatchGuard
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.retries import Retries
-from agl_core.rewards import Reward
 from agl_core.rollouts import ModelUsage, Rollout
 from agl_core.services import Services
 from agl_core.single_flight import SingleFlight
@@ -50,6 +50,7 @@ class RolloutRunner:
         failure_reward: float,
         services: Services,
         max_unmatched: float = MAX_UNMATCHED,
+        discretion: Discretion | None = None,
     ) -> None:
         self._executor = executor
         self._store = store
@@ -60,7 +61,7 @@ class RolloutRunner:
         self._failure_reward = failure_reward
         self._retries = Retries(services, services.lane())
         self._turns = Turns(n_runners)
-        self._credentials = Credentials()
+        self.discretion = discretion or Discretion()
         self._running = SingleFlight[RolloutKey, Rollout]()
         self._own: dict[str, PromptTemplate] = {}
         self._fixed: Resources = {}
@@ -159,8 +160,8 @@ class RolloutRunner:
         """Read the rollout from the journal, join one that is running, or run it."""
         key = RolloutKey(fingerprint(bound), task.split, task.key, repeat)
         record = self._store.rollout(self._run, key)
-        if record is not None:
-            rollout = Rollout.from_json(record, task.data).knowing(self._own)
+        rollout = None if record is None else self._kept(record, task)
+        if rollout is not None:
             self._raise_if_unmatched(rollout)
             self._callback.on_rollout(rollout, True)
             return rollout
@@ -199,8 +200,13 @@ class RolloutRunner:
             )
             if attempt.trouble is not None:
                 canary.proves_nothing()
-            rollout = self._rollout(request, attempt, usage)
             self._ledger.spend_rollout(usage)
+            try:
+                seen = self._rollout(request, attempt, usage)
+                rollout = self.discretion.rollout(seen, task)
+            except RedactionError as error:
+                self._ledger.refuse(error)
+                raise
             try:
                 self._store.add_rollout(self._run, key, rollout.to_json())
             except StoreError as error:
@@ -208,7 +214,15 @@ class RolloutRunner:
                 raise
         self._callback.on_rollout(rollout, False)
         self._raise_if_unmatched(rollout)
-        return rollout
+        # What prompts it has, a program shows by all that it sends.
+        return seen if request.observed else rollout
+
+    def _kept(self, record: Mapping[str, Any], task: Task) -> Rollout | None:
+        """Return a rollout of the journal, if it will do."""
+        rollout = Rollout.from_json(record, self.discretion.content(task.data))
+        if self._seed is None and rollout.sightings is not None and rollout.sightings.withheld:
+            return None  # no prompts can be found from it
+        return rollout.knowing(self._own)
 
     def _raise_if_unmatched(self, rollout: Rollout) -> None:
         error = self._guard.see(rollout, self._own)
@@ -222,12 +236,12 @@ class RolloutRunner:
         What only a rewrite provokes is its own failure, and when the test split is run, everything
         has been spent: there a bad task is a failure like others.
         """
-        if not isinstance(error, ConfigurationError):
+        if not isinstance(error, ConfigurationError) or isinstance(error, RedactionError):
             return True
         return self._seed in (None, fingerprint(bound)) and task.split != "test"
 
     def _rollout(self, request: RolloutRequest, attempt: Attempt, usage: ModelUsage) -> Rollout:
-        task, removed_from = request.task, self._credentials.removed_from
+        task = request.task
         score: float | None
         if attempt.status == "unavailable":
             score = None
@@ -243,10 +257,10 @@ class RolloutRunner:
             split=task.split,
             status=attempt.status,
             score=score,
-            reward=_without(self._credentials, attempt.reward),
-            error=removed_from(attempt.error),
-            output=removed_from(attempt.output),
-            spans=tuple(map(self._credentials.removed_from_span, attempt.spans)),
+            reward=attempt.reward,
+            error=attempt.error,
+            output=attempt.output,
+            spans=attempt.spans,
             slots=attempt.slots,
             reads=attempt.reads,
             unmatched=attempt.unmatched,
@@ -256,10 +270,3 @@ class RolloutRunner:
             seconds=attempt.seconds,
             attempts=request.attempt,
         )
-
-
-def _without(credentials: Credentials, reward: Reward | None) -> Reward | None:
-    """Return the reward with a feedback that holds no credentials."""
-    if reward is None or not reward.feedback:
-        return reward
-    return Reward(reward, credentials.removed(reward.feedback), reward.metrics)

@@ -14,6 +14,7 @@ from agl_core.calls import ModelCalls
 from agl_core.candidates import Candidate
 from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset, Task, load_dataset
+from agl_core.discretion import Discretion
 from agl_core.errors import ConfigurationError, RolloutError
 from agl_core.metrics import CandidateMetrics
 from agl_core.models import ChatMessage, ModelClient
@@ -21,6 +22,7 @@ from agl_core.outlooks import SeedOutlook
 from agl_core.overlap import OverlapGuard
 from agl_core.patience import Patience
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
+from agl_core.redaction import WITHHELD_PROMPT
 from agl_core.rewrites import InvalidRewriteError, check_constraint, check_placeholders
 from agl_core.rollouts import Evaluation, mean_score
 from agl_core.runners import RolloutRunner
@@ -63,15 +65,20 @@ class Session:
         constraints: Mapping[str, Constraint] | None = None,
         seed_outlook: SeedOutlook | None = None,
         guard: OverlapGuard | None = None,
+        discretion: Discretion | None = None,
     ) -> None:
-        self.train = train
-        self.val = val
+        discretion = discretion or Discretion()
+        self._redaction = discretion.redaction
+        self._given = {(task.split, task.key): task for task in (*train, *val)}
+        # What the algorithm sees, it may write: into messages, candidates, its own files.
+        self.train = train = discretion.dataset(train)
+        self.val = val = discretion.dataset(val)
         self.initial = initial
         self.constraints: Mapping[str, Constraint] = constraints or {}
         self.rng = random.Random(f"{seed}/algorithm")
         self.repeats = repeats
         self._runner = runner
-        self._calls = ModelCalls(client, journal, ledger, callback)
+        self._calls = ModelCalls(client, journal, ledger, callback, discretion.redaction)
         self._journal = journal
         self._ledger = ledger
         self._callback = callback
@@ -330,6 +337,8 @@ class Session:
             )
             try:
                 check_placeholders(seed, resolved[name])
+                if self._redaction.text(resolved[name].raw) != resolved[name].raw:
+                    raise InvalidRewriteError(f"it {WITHHELD_PROMPT}")
                 if resolved[name] != seed:
                     check_constraint(resolved[name], self.constraints.get(name))
             except InvalidRewriteError as error:
@@ -337,12 +346,18 @@ class Session:
         return resolved
 
     def _tasks(self, tasks: Iterable[Any]) -> list[Task]:
+        """Return tasks as the user gave them: an algorithm knows what is kept of them."""
         chosen = list(tasks)
-        if all(isinstance(task, Task) for task in chosen):
-            return chosen
-        known = {task.key: task for task in (*self.train, *self.val)}
-        loaded = load_dataset([t.data if isinstance(t, Task) else t for t in chosen], "adhoc")
-        return [known.get(task.key, task) for task in loaded]
+        if not all(isinstance(task, Task) for task in chosen):
+            shown = [*self.train, *self.val]
+            keys = [task.key for task in load_dataset([task.data for task in shown], "shown")]
+            known = dict(zip(keys, shown, strict=True)) | {task.key: task for task in shown}
+            loaded = load_dataset([t.data if isinstance(t, Task) else t for t in chosen], "adhoc")
+            chosen = [
+                task if isinstance(task, Task) else known.get(own.key, own)
+                for task, own in zip(chosen, loaded, strict=True)
+            ]
+        return [self._given.get((task.split, task.key), task) for task in chosen]
 
     def _check_seed(self, evaluation: Evaluation) -> None:
         """End a run whose agent does not work, or ignores its prompts, once that is plain."""

@@ -66,6 +66,8 @@ class Sightings:
     """By slot, in the order of their first use."""
     inputs: list[str] = field(default_factory=list[str])
     """The texts that the program was given: what it sends of them is no prompt of its own."""
+    withheld: bool = False
+    """Whether they are not as they were seen, since not all may be written."""
 
     def note(
         self, slot: str, text: str, rendered: Rendered | None, role: Role, place: str = ""
@@ -90,13 +92,13 @@ class Sightings:
     def to_json(self) -> dict[str, Any]:
         """Return the JSON form that `from_json` reads."""
         slots = {name: sighting.to_json() for name, sighting in self.slots.items()}
-        return {"slots": slots, "inputs": self.inputs}
+        return {"slots": slots, "inputs": self.inputs, "withheld": self.withheld}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Sightings:
         """Rebuild sightings from `to_json`."""
         slots = {name: Sighting.from_json(sighting) for name, sighting in data["slots"].items()}
-        return cls(slots, list(data["inputs"]))
+        return cls(slots, list(data["inputs"]), bool(data.get("withheld")))
 
 
 def texts_in(value: Any) -> list[str]:

@@ -83,3 +83,22 @@ class SlotRecord:
             "optimized_by_default": self.default,
             "reason": self.reason,
         }
+
+    @classmethod
+    def from_json(cls, name: str, data: Mapping[str, Any]) -> SlotRecord:
+        """Rebuild a record from `to_json`."""
+        return cls(
+            name=name,
+            role=data["role"],
+            prompt=None if data["prompt"] is None else PromptTemplate.from_json(data["prompt"]),
+            source=data["source"],
+            samples=tuple(data["samples"]),
+            variables={name: tuple(values) for name, values in data["variables"].items()},
+            rollouts=data["rollouts"],
+            calls=data["calls_per_rollout"],
+            tokens=data["tokens_per_rollout"],
+            tokens_counted=data["tokens_counted"],
+            place=data["place"],
+            default=data["optimized_by_default"],
+            reason=data["reason"],
+        )

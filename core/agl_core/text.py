@@ -51,15 +51,21 @@ def _is_hidden(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int, length: int | None = None) -> str:
     """Return the text if it is no longer than `limit` characters; else its start, and its length.
 
     So it is plain to see that it was cut. The cut is at the end of a word, as far as that is near:
     half of a key or a name would not be known for what it is when texts are redacted later.
+
+    Args:
+        text: The text.
+        limit: How many characters are kept of it.
+        length: How long it was, if it is but the start.
     """
-    if len(text) <= limit:
+    length = len(text) if length is None else length
+    if length <= limit:
         return text
-    return f"{_whole_words(text[:limit])}… ({len(text)} characters in all)"
+    return f"{_whole_words(text[:limit])}… ({length} characters in all)"
 
 
 def cut_middle(text: str, limit: int) -> str:

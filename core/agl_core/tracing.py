@@ -12,8 +12,10 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from agl_core.failures import traceback_text
 from agl_core.genai import APART, SLOT
 from agl_core.recording import Recording, SpanListener
+from agl_core.redaction import Redaction
 
 if TYPE_CHECKING:
     from opentelemetry import trace
@@ -54,6 +56,7 @@ class Tracing:
         capture_content: Whether integrations may put prompts, answers, tool arguments and tool
             results into the spans of its rollouts. Without them a critique has nothing to look at.
         listener: Who is told of the spans of its rollouts as they come.
+        redaction: What is taken out of the spans, before they are collected or go anywhere.
     """
 
     def __init__(
@@ -61,10 +64,12 @@ class Tracing:
         provider: TracerProvider | None = None,
         capture_content: bool = True,
         listener: SpanListener | None = None,
+        redaction: Redaction | None = None,
     ) -> None:
         from agl_core.gates import GatedProvider
 
         self._capture_content = capture_content
+        self.redaction = redaction or Redaction()
         self._given = provider
         self._listener = listener
         self._recordings = _recordings
@@ -168,7 +173,7 @@ class Tracing:
         from opentelemetry import trace
 
         recording = Recording(
-            trace.INVALID_SPAN, self._start, self._capture_content, self._listener
+            trace.INVALID_SPAN, self._start, self._capture_content, self._listener, self.redaction
         )
         try:
             from agl_core.collector import RECORDING_KEY
@@ -177,8 +182,8 @@ class Tracing:
             context = otel_context.set_value(RECORDING_KEY, recording, context)
             tracer = self._start().get_tracer("agl_adapters")
             recording.span = tracer.start_span(name, context, attributes=attributes)
-        except Exception:  # noqa: BLE001 - telemetry never fails a rollout
-            _log.warning("the rollout %r is not recorded", name, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - telemetry never fails a rollout
+            _log.warning("a rollout is not recorded:\n%s", traceback_text(error, self.redaction))
             recording.span = trace.NonRecordingSpan(
                 trace.SpanContext(secrets.randbits(128), secrets.randbits(64), is_remote=False)
             )
@@ -187,8 +192,11 @@ class Tracing:
     def _close(self, recording: Recording) -> None:
         try:
             recording.span.end()
-        except Exception:  # noqa: BLE001 - telemetry never fails a rollout
-            _log.warning("the root span of a rollout could not be ended", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - telemetry never fails a rollout
+            _log.warning(
+                "the root span of a rollout could not be ended:\n%s",
+                traceback_text(error, self.redaction),
+            )
         self._recordings.pop(recording.span.get_span_context().trace_id, None)
         recording.close()
 
@@ -234,4 +242,4 @@ def _record_failure(recording: Recording, error: BaseException) -> None:
             span.add_event("exception", {"exception.type": kind})
             span.set_status(Status(StatusCode.ERROR, kind))
     except Exception:  # noqa: BLE001 - an exception whose text cannot be made is still raised
-        _log.debug("an exception could not be recorded", exc_info=True)
+        _log.debug("an exception could not be recorded")

@@ -29,16 +29,18 @@ from agl_core.callbacks import Callback, Callbacks, Logged
 from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset, DatasetSource, load_dataset
 from agl_core.discovery import Survey, find_seed, survey
+from agl_core.discretion import Discretion
 from agl_core.errors import AglError, ConfigurationError
 from agl_core.event_loops import run_blocking
 from agl_core.executors import Executor, LocalExecutor
 from agl_core.exporting import provider_to_export_to
-from agl_core.models import ModelClient, OpenAIClient
+from agl_core.models import ModelClient, OpenAIClient, secrets_of
 from agl_core.outlooks import SeedOutlook, plan_warnings
 from agl_core.overlap import OverlapGuard
-from agl_core.plans import Plan
+from agl_core.plans import Plan, slots_found
 from agl_core.prices import Price, PriceList, checked_prices
 from agl_core.prompts import PromptTemplate, coerce_resources
+from agl_core.redaction import Redaction, RedactSource
 from agl_core.result import TrainResult
 from agl_core.retries import RetryingClient
 from agl_core.rollouts import Evaluation
@@ -86,8 +88,11 @@ class Trainer:
         callbacks: Who watches the run. Without any, warnings are logged (`Logged`).
         tracer_provider: Where spans go besides the store; by default the global provider, if the
             user has set one, else where OpenTelemetry's environment variables say.
-        capture_content: Whether spans hold prompts and answers. Without them a critique sees
-            tasks, outputs and rewards only.
+        capture_content: Whether anything is kept of tasks, inputs, messages, outputs and feedback:
+            in spans, in the store, and by the algorithm. Without it a critique sees scores only.
+        redact: What is taken out of all that is written, shown or handed to the algorithm, besides
+            credentials: regular expressions, or a function that is given a text and returns what
+            may be kept of it. Agents and reward functions are given everything.
         backoff: How rollouts that the world failed are tried again.
         accept: Which verdict gives the best candidate: ``"gain"``, any but ``no_gain``;
             ``"improved"``, that one alone. Otherwise the seed's prompts come back.
@@ -125,6 +130,7 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         tracer_provider: TracerProvider | None = None,
         capture_content: bool = True,
+        redact: RedactSource = (),
         backoff: Backoff | None = None,
         accept: Acceptance = "gain",
         optimize: str | Iterable[str] | None = None,
@@ -133,10 +139,13 @@ class Trainer:
         templates: Mapping[str, str | PromptTemplate] | None = None,
         max_unmatched: float = MAX_UNMATCHED,
     ) -> None:
+        self._redaction = Redaction(redact, secrets_of(client))
+        self._discretion = Discretion(self._redaction, capture_content)
         self._algorithm = APO() if algorithm is None else checked_algorithm(algorithm)
         self._n_runners = checked_count("n_runners", n_runners)
         self._initial = coerce_resources(initial_resources or {})
         self._slots = SlotPolicy.of(optimize, freeze, constraints, templates, max_unmatched)
+        self._redaction.check_prompts({**self._initial, **self._slots.templates})
         self._budget = checked_budget(budget)
         self._prices = checked_prices(prices)
         self._store = opened_store(store)
@@ -147,10 +156,9 @@ class Trainer:
         self._failure_reward = checked_number("failure_reward", failure_reward)
         self._client = client
         self._executor = executor
-        self._callback = Callbacks(tuple(callbacks) or (Logged(),))
+        self._callback = Callbacks(tuple(callbacks) or (Logged(),), self._redaction)
         self._accept: Acceptance = checked_acceptance(accept)
         self._tracer_provider = tracer_provider
-        self._capture_content = capture_content
         self._backoff = backoff or Backoff()
 
     @property
@@ -221,8 +229,11 @@ class Trainer:
         async def run() -> Evaluation:
             data = load_dataset(dataset, "val")[:tasks]
             name = new_run_name()
-            async with dry._opened_run(ledger, name, checked_agent(agent), data, data) as session:
-                return await session.evaluate(session.initial, session.val)
+            with self._redaction.errors():
+                async with dry._opened_run(
+                    ledger, name, checked_agent(agent), data, data
+                ) as session:
+                    return await session.evaluate(session.initial, session.val)
 
         return self._blocking(run(), ledger)
 
@@ -250,10 +261,11 @@ class Trainer:
                 "those of initial_resources"
             )
         dry, tasks = self._dry(), load_dataset(dataset, "val")
-        async with dry._opened_runner(ledger, new_run_name(), agent) as (runner, _):
-            found = await survey(
-                agent, runner, tasks, self._slots, given=self._initial, digs=lambda _: True
-            )
+        with self._redaction.errors():
+            async with dry._opened_runner(ledger, new_run_name(), agent) as (runner, _):
+                found = await survey(
+                    agent, runner, tasks, self._slots, given=self._initial, digs=lambda _: True
+                )
         return replace(found, usage=ledger.usage)
 
     def _ledger(self) -> Ledger:
@@ -283,7 +295,11 @@ class Trainer:
             "interrupted: the run ends when what is in flight is done; Ctrl-C again ends it at once"
         )
 
-    async def _fit(
+    async def _fit(self, *arguments: Any) -> TrainResult:
+        with self._redaction.errors():
+            return await self._fitted(*arguments)
+
+    async def _fitted(
         self,
         ledger: Ledger,
         agent: Agent,
@@ -301,8 +317,18 @@ class Trainer:
             ledger.set_aside(self._test_rollouts(test))
         name = run_name(self._run, resume)
         with self._store.hold(name):
-            begin_or_resume(self._store, name, self._settings(agent, train, val, test), resume)
-            self._store.set_tasks(name, [*train, *val, *(test or ())])
+            settings = self._settings(agent, train, val, test)
+            self._redaction.check_settings(
+                {
+                    "the name": name,
+                    "the agent": agent.name,
+                    "the algorithm's setting": settings["algorithm"],
+                    "optimize=, freeze= or constraints=": settings["prompts"],
+                }
+            )
+            begin_or_resume(self._store, name, settings, resume)
+            kept = map(self._discretion.task, [*train, *val, *(test or ())])
+            self._store.set_tasks(name, kept)
             async with self._opened_run(ledger, name, agent, train, val, test) as session:
                 if val_dataset is None:
                     session.say("no validation set: candidates are compared on the training tasks")
@@ -353,7 +379,16 @@ class Trainer:
         test: Dataset | None = None,
     ) -> AsyncGenerator[Session]:
         async with self._opened_runner(ledger, name, agent) as (runner, client):
-            start = await find_seed(agent, runner, val, self._initial, self._slots, self._callback)
+            record, keep = self._store.run(name), self._discretion.dataset
+            start = await find_seed(
+                agent,
+                runner,
+                val,
+                self._initial,
+                self._slots,
+                self._callback,
+                slots_found(None if record is None else record.plan),
+            )
             split, last = ("validation", val) if test is None else ("test", test)
             # The baseline proposes nothing that could be judged.
             judged = 0 if isinstance(self._algorithm, Baseline) else len(last)
@@ -370,7 +405,10 @@ class Trainer:
                 repeats=self._repeats,
                 constraints=start.constraints,
                 seed_outlook=SeedOutlook(judged, split, self._callback),
-                guard=OverlapGuard(train, [*val, *(test or ())]),
+                guard=OverlapGuard(
+                    keep(train), [*keep(val), *(() if test is None else keep(test))]
+                ),
+                discretion=self._discretion,
             )
             size = RunSize(len(train), len(val), len(start.prompts), self._repeats)
             spent, test_rollouts = ledger.usage, self._test_rollouts(test)
@@ -393,6 +431,7 @@ class Trainer:
                 test_rollouts=test_rollouts,
                 workload=whole_workload(self._algorithm, size, test_rollouts),
                 calls_per_rollout=spent.model_calls / spent.rollouts if spent.rollouts else None,
+                found=start.found,
             )
             self._store.plan_run(name, plan.to_json())
             self._callback.on_start(plan)
@@ -408,7 +447,11 @@ class Trainer:
         client = self._model_client()
         services = Services(self._backoff, ledger, self._callback)
         exporting = provider_to_export_to(self._tracer_provider)
-        tracing = Tracing(exporting or self._tracer_provider, self._capture_content)
+        tracing = Tracing(
+            exporting or self._tracer_provider,
+            self._discretion.capture_content,
+            redaction=self._redaction,
+        )
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(self._callback.on_close)
             self._callback.on_open()
@@ -436,6 +479,7 @@ class Trainer:
                 failure_reward=self._failure_reward,
                 services=services,
                 max_unmatched=self._slots.max_unmatched,
+                discretion=self._discretion,
             )
             yield runner, None if client is None else RetryingClient(client, services)
 
@@ -465,4 +509,5 @@ class Trainer:
             "seed": self._seed,
             "repeats": self._repeats,
             "failure_reward": self._failure_reward,
+            **self._discretion.settings(),
         }

@@ -14,8 +14,9 @@ import pytest
 
 import agl_adapters as agl
 from agl_adapters.testing import Fault, SimulatedModel, simulated_model
-from agl_core.credentials import Credentials, clean_error, without_credentials
+from agl_core.credentials import Credentials, without_credentials
 from agl_core.failures import traceback_text
+from agl_core.redaction import Redaction, clean_error
 
 KEY = "sk-proj-Abc123_def456-Ghi789"
 OWN = "zq81-internal-token-77aa"
@@ -73,7 +74,7 @@ def test_other_text_stays_as_it_is(text: str) -> None:
 
 def test_data_is_searched_through_and_keeps_its_form() -> None:
     data = {"a": [1, None, f"x {KEY}"], f"k {KEY}": {"b": (True, 2.5)}}
-    cleaned = Credentials({}).removed_from(data)
+    cleaned = Redaction().data(data)
     assert cleaned == {"a": [1, None, "x [secret]"], "k [secret]": {"b": [True, 2.5]}}
 
 

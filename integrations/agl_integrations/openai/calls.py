@@ -14,6 +14,7 @@ from openai._constants import RAW_RESPONSE_HEADER
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, SpanKind
 
+from agl_core.failures import traceback_text
 from agl_core.genai import message_attributes, request_attributes
 from agl_core.messages import parse_messages
 from agl_core.tracing import Tracing
@@ -114,7 +115,7 @@ class _Call:
         """Give the caller what the client gave, after an exception came out of the instrumentor."""
         if error is self._error:
             raise error
-        _log.debug("the openai instrumentor failed", exc_info=error)
+        _log.debug("the openai instrumentor failed:\n%s", traceback_text(error))
         if self._error is not None:
             raise self._error
         return self._result if self._finished else self._function(*args, **self._kwargs)

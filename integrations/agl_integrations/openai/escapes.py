@@ -21,6 +21,7 @@ from opentelemetry import trace
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from agl_adapters.injection import active
+from agl_core.failures import traceback_text
 from agl_core.genai import TokenUsage, message_attributes, response_attributes
 from agl_core.tracing import Tracing, in_slot
 from agl_integrations.openai.calls import request_span
@@ -118,8 +119,8 @@ class _EscapedRequest:
         if span is not None and self._tracing is not None and not how.get("stream"):
             try:
                 span.set_attributes(_answer(result, self._tracing.capture_content))
-            except Exception:  # noqa: BLE001 - telemetry never fails a rollout
-                _log.debug("an answer could not be recorded", exc_info=True)
+            except Exception as error:  # noqa: BLE001 - telemetry never fails a rollout
+                _log.debug("an answer could not be recorded:\n%s", traceback_text(error))
         return result
 
 

@@ -20,6 +20,7 @@ from agents.tracing.provider import DefaultTraceProvider
 
 from agl_core.agents import RolloutContext
 from agl_core.binding import current_binding
+from agl_core.failures import traceback_text
 from agl_core.tracing import Tracing
 
 __all__ = ["rollout_traces"]
@@ -138,8 +139,8 @@ class _UserProcessors(TracingProcessor):
         for processor in _processors(self._user):
             try:
                 getattr(processor, event)(item)
-            except Exception:  # noqa: BLE001 - as the SDK does: tracing never fails what it traces
-                _log.warning("a trace processor failed in %s", event, exc_info=True)
+            except Exception as error:  # noqa: BLE001 - as the SDK does: tracing never fails what it traces
+                _log.warning("a trace processor failed in %s:\n%s", event, traceback_text(error))
 
 
 def _processors(user: TraceProvider) -> list[TracingProcessor]:
