@@ -12,6 +12,7 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import (
@@ -24,6 +25,7 @@ from opentelemetry.sdk.trace import (
 )
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.sdk.util import BoundedList
 
 from agl_core.failures import traceback_text
 from agl_core.genai import APART, SLOT
@@ -42,6 +44,8 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
+
+_MANY = 10_000
 
 RECORDING_KEY = "agl.recording"
 """Where the context that a root span is started with holds its recording."""
@@ -131,19 +135,24 @@ class Relay(SpanProcessor):
 
 
 def _make_permitted(span: Span, recording: Recording) -> bool:
-    """Change a span that goes on, as processors may keep hold of it; tell whether it could be."""
+    """Change a span that goes on to what is permitted of it; tell whether it could be.
+
+    Some processors keep hold of the span that they are told the start of, and read it in the end.
+    OpenTelemetry has no public way to change a span that ends.
+    """
     permitted = recording.permitted(span)
     if permitted is None:
         return False
-    attributes = span.attributes or {}
-    changed = {
-        name: permitted.attributes.get(name, "")
-        for name, value in FinishedSpan.from_otel(span).attributes.items()
-        if name in attributes and permitted.attributes.get(name) != value
-    }
-    span.set_attributes(changed)
-    if permitted.name != span.name:
-        span.update_name(permitted.name)
+    try:
+        if permitted != FinishedSpan.from_otel(span):
+            as_permitted = _as_permitted(span, permitted)
+            span._attributes = BoundedAttributes(None, dict(permitted.attributes), immutable=False)
+            span._name, span._status = as_permitted.name, as_permitted.status
+            if span.events:
+                span._events = BoundedList.from_seq(_MANY, _events_of(permitted))
+    except Exception as error:  # noqa: BLE001 - what cannot be made permitted goes nowhere
+        _log.warning("a span is not sent on:\n%s", traceback_text(error, recording.redaction))
+        return False
     return True
 
 

@@ -21,6 +21,7 @@ from agl_core.recovery import (
     sample_values,
     seen_slots,
 )
+from agl_core.redaction import WITHHELD_PROMPT
 from agl_core.rollouts import Rollout
 from agl_core.runners import RolloutRunner
 from agl_core.seed_checks import raise_if_all_fail
@@ -136,7 +137,9 @@ async def find_seed(
     chosen = {choice.record.name for choice in choices if choice.state == "optimized"}
     for choice in choices:
         record = choice.record
-        if choice.state == "off" and record.prompt is None and choice.reason == record.reason:
+        is_silent = record.role == "user" and record.reason == WITHHELD_PROMPT  # not asked for
+        is_unknown = record.prompt is None and choice.reason == record.reason
+        if choice.state == "off" and is_unknown and not is_silent:
             callback.on_warning(f"{record.name} {record.reason}")
     own = {
         name: record.prompt
@@ -181,7 +184,7 @@ async def survey(
     rollouts = await _first_rollouts(agent, runner, tasks, given)
     foreign = _foreign(rollouts)
     if any(_is_open(slot, policy, digs, foreign) for slot in seen_slots(rollouts).values()):
-        rollouts = await runner.run_all(given, tasks[:MORE_SAMPLES])
+        rollouts += await runner.run_all(given, tasks[SAMPLES:MORE_SAMPLES])
     seen = seen_slots(rollouts)
     _check_names("initial_resources", given, seen)
     _check_names("templates", policy.templates, seen)

@@ -40,6 +40,7 @@ _DEPTH = 4
 _PROBE = "a text to try redact= on"
 # What says what kind of thing an object in a message is, which no reader can do without.
 _KINDS = frozenset({"role", "type", "finish_reason"})
+_NAMES = _KINDS | {"arguments", "content", "id", "name", "parts", "response", "tool_calls"}
 _KIND = re.compile(r"[a-z_]{1,40}")
 
 
@@ -195,6 +196,8 @@ class Redaction:
         other = AglError(f"{type(error).__name__}: {written}")
         other.__cause__, other.__context__ = error.__cause__, error.__context__
         other.__suppress_context__ = error.__suppress_context__
+        for note in getattr(error, "__notes__", ()):
+            other.add_note(note)
         return other.with_traceback(error.__traceback__)
 
     def _without_named(self, text: str) -> str:
@@ -247,7 +250,7 @@ class Redaction:
             return self._text_or_json(data, depth)
         if isinstance(data, Mapping):
             fields = cast("Mapping[Any, Any]", data)
-            return {self.text(str(k)): self._field(str(k), v, depth) for k, v in fields.items()}
+            return {self._name(str(k)): self._field(str(k), v, depth) for k, v in fields.items()}
         if isinstance(data, list | tuple):
             return [self._data(item, depth) for item in cast("list[Any]", data)]
         if not self._own or data is None or isinstance(data, bool):
@@ -257,6 +260,9 @@ class Redaction:
             written = self._without_named(shown)
             return data if written == shown else written
         return data
+
+    def _name(self, name: str) -> str:
+        return name if name in _NAMES else self.text(name)
 
     def _field(self, name: str, value: Any, depth: int) -> Any:
         if not isinstance(value, str):
