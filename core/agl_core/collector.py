@@ -146,10 +146,11 @@ def _make_permitted(span: Span, recording: Recording) -> bool:
     try:
         if permitted != FinishedSpan.from_otel(span):
             as_permitted = _as_permitted(span, permitted)
-            span._attributes = BoundedAttributes(None, dict(permitted.attributes), immutable=False)
-            span._name, span._status = as_permitted.name, as_permitted.status
+            live: Any = span
+            live._attributes = BoundedAttributes(None, dict(permitted.attributes), immutable=False)
+            live._name, live._status = as_permitted.name, as_permitted.status
             if span.events:
-                span._events = BoundedList.from_seq(_MANY, _events_of(permitted))
+                live._events = BoundedList.from_seq(_MANY, _events_of(permitted))
     except Exception as error:  # noqa: BLE001 - what cannot be made permitted goes nowhere
         _log.warning("a span is not sent on:\n%s", traceback_text(error, recording.redaction))
         return False

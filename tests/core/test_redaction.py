@@ -189,7 +189,7 @@ def model() -> Iterator[SimulatedModel]:
         yield model
 
 
-TASKS = [
+TASKS: list[dict[str, Any]] = [
     {"id": f"Ada {surname}", "account": ACCOUNT + n, "question": f"Who is Ada {surname}? {KEY}"}
     for n, surname in enumerate(
         ["Lovelace", "Byron", "King", "Yonath", "Limón", "Falk", "Ng", "Po"]
@@ -335,8 +335,7 @@ class TestRun:
         assert ("was told" in said) == capture_content
         assert "with their account" in said
 
-    @pytest.mark.parametrize("after", [2, 8, 11])
-    @pytest.mark.parametrize("capture_content", [True, False])
+    @pytest.mark.parametrize(("after", "capture_content"), [(2, True), (11, True), (11, False)])
     def test_goes_on_as_one_that_was_not_interrupted(
         self, model: SimulatedModel, tmp_path: Path, after: int, capture_content: bool
     ) -> None:
