@@ -11,29 +11,32 @@ import threading
 import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, cast
 
 from agl_adapters.agent_sources import AgentSource
 from agl_core import errors
 from agl_core.agents import Agent
+from agl_core.budgets import BudgetExhaustedError, StopReason
 from agl_core.errors import AglError
 from agl_core.event_loops import run_to_end
 from agl_core.execution import Attempt, RolloutRequest
 from agl_core.executors import LocalExecutor
+from agl_core.genai import TokenUsage
+from agl_core.metering import Demand, Reserved
 from agl_core.redaction import Redaction
 from agl_core.spans import Span
 from agl_core.tracing import Tracing
 
-__all__ = ["HOLD_UP", "Message", "WorkerSetup", "serve"]
+__all__ = ["HOLD_UP", "Message", "Refusal", "WorkerSetup", "serve"]
 
 HOLD_UP = 2.0
 """Seconds past its time limit after which an attempt that holds up the whole process ends it."""
 
-Message = tuple[Literal["failed", "ready", "started", "ended", "done"], Any]
-"""What a worker tells: why it cannot start; that it can, as `Ready`; of each span, twice; the
-`Attempt`."""
+Message = tuple[Literal["failed", "ready", "started", "ended", "begin", "end", "done"], Any]
+"""What a worker tells: why it cannot start; that it can, as `Ready`; of each span, twice; of each
+model call, before which it waits for an answer, and after; the `Attempt`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,14 @@ class Ready:
     """The agent's name."""
     exports: bool
     """Whether its spans go to a tracer provider that the program has set up in the worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a worker is answered when there is no room for a model call."""
+
+    reason: StopReason
+    message: str
 
 
 def serve(setup: WorkerSetup, pipe: Connection, lifeline: Connection, stacks: Connection) -> None:
@@ -93,6 +104,8 @@ class _Parent:
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
         self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        self._running = False
 
     def tell(self, kind: str, content: Any) -> None:
         with self._lock, contextlib.suppress(OSError):
@@ -103,6 +116,31 @@ class _Parent:
 
     def ended(self, span: Span) -> None:
         self.tell("ended", span)
+
+    def begin(self, demand: Demand) -> Reserved | None:
+        """Ask for a model call; see `CallMeter`. The answer comes by the same pipe."""
+        with self._asking:
+            if not self._running:
+                raise BudgetExhaustedError("interrupted", "the rollout of this model call is over")
+            self.tell("begin", demand)
+            answer: Reserved | Refusal | None = self._pipe.recv()
+        if isinstance(answer, Refusal):
+            raise BudgetExhaustedError(answer.reason, answer.message)
+        return answer
+
+    def end(self, reserved: Reserved, tokens: TokenUsage | None, failed: bool) -> None:
+        """Give back what was reserved; see `CallMeter`."""
+        self.tell("end", (reserved, tokens, failed))
+
+    @contextmanager
+    def answering(self) -> Generator[None]:
+        """Ask for model calls in the block only; after it, the pipe brings requests."""
+        self._running = True
+        try:
+            yield
+        finally:
+            with self._asking:
+                self._running = False
 
     def next_request(self) -> RolloutRequest | None:
         try:
@@ -124,7 +162,9 @@ def _run_all(agent: Agent, tracing: Tracing, parent: _Parent, stacks: Connection
 
     run_to_end(loop, loop.create_task(open_executor()))
     while (request := parent.next_request()) is not None:
-        with _not_held_up(request.timeout, stacks):
+        if request.meter is not None:
+            request = replace(request, meter=parent)
+        with _not_held_up(request.timeout, stacks), parent.answering():
             attempt = run_to_end(loop, loop.create_task(run(request)))
         if attempt.fatal is not None:
             attempt.fatal = _known(attempt.fatal)

@@ -13,9 +13,11 @@ from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
-from agl_adapters.worker_process import HOLD_UP, Ready, WorkerSetup, serve
+from agl_adapters.worker_process import HOLD_UP, Ready, Refusal, WorkerSetup, serve
+from agl_core.budgets import BudgetExhaustedError
 from agl_core.errors import ConfigurationError
 from agl_core.execution import Attempt, RolloutRequest, usage_of
+from agl_core.metering import AbsentMeter, Demand, Reserved
 from agl_core.recording import settled
 from agl_core.spans import Span
 from agl_core.text import cut, printable
@@ -153,6 +155,11 @@ class Worker:
                 case ("ended", Span() as span):
                     opened.pop((span.span_id, span.start_ns), None)
                     ended.append(span)
+                case ("begin", Demand() as demand):
+                    self._answer(request, demand)
+                case ("end", (Reserved() as reserved, tokens, failed)):
+                    if request.meter is not None:
+                        request.meter.end(reserved, tokens, failed)
                 case ("done", Attempt() as attempt):
                     return attempt
                 case ("failed", str() as reason):
@@ -188,6 +195,17 @@ class Worker:
                 f"task {request.task.name} cannot be sent to a worker process: "
                 f"{type(error).__name__}: {error}; make it of plain JSON values"
             ) from error
+
+    def _answer(self, request: RolloutRequest, demand: Demand) -> None:
+        """Tell the worker whether there is room for a model call."""
+        answer: Reserved | Refusal | None
+        meter = request.meter or AbsentMeter()
+        try:
+            answer = meter.begin(demand)
+        except BudgetExhaustedError as stop:
+            answer = Refusal(stop.reason, str(stop))
+        with contextlib.suppress(OSError):  # it has died: the next message will tell
+            self._pipe.send(answer)
 
     def _stack(self) -> str:
         """Return what the process wrote of its threads before it was ended, without our own."""

@@ -64,6 +64,7 @@ class RolloutContext(Binding):
             attempt=self.attempt,
             rewards=self.rewards,
             answer=self.answer,
+            meter=self.meter,
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections import Counter
@@ -9,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agl_core.budgets import Ledger
+from agl_core.budgets import BudgetExhaustedError
 from agl_core.callbacks import Callback
 from agl_core.canaries import Canary
 from agl_core.errors import ConfigurationError, ModelError, RedactionError, StoreError
 from agl_core.genai import TokenUsage
+from agl_core.ledger import Ledger
+from agl_core.metering import Demand
 from agl_core.models import ChatMessage, Completion, ModelClient, RefusedError
 from agl_core.redaction import Redaction
 from agl_core.rollouts import ModelUsage
@@ -109,9 +112,16 @@ class ModelCalls:
                 "the algorithm calls a model but declares none: list it in `models`, "
                 "so that its credentials are checked before anything is spent"
             )
-        async with self._canary.sent(), self._ledger.call():
+        demand = Demand.of_request({"model": model, "messages": request["messages"]})
+        async with self._canary.sent(), self._ledger.call(demand):
+            limit = asyncio.timeout(self._ledger.seconds_left)
             try:
-                completion = await self._client.complete(model, messages, temperature)
+                async with limit:
+                    completion = await self._client.complete(model, messages, temperature)
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                raise BudgetExhaustedError("seconds") from None
             except ModelError as error:
                 self._failures.append(error)
                 if isinstance(error, RefusedError):
@@ -119,7 +129,7 @@ class ModelCalls:
                 raise
             self._answered += 1
             usage = self._priced(model, completion)
-            self._ledger.spend_call(usage)
+            self._ledger.spend_call(usage, model)
             try:
                 text = self._redaction.text(completion.text)
             except RedactionError as error:

@@ -17,6 +17,7 @@ from agl_core.datasets import Task
 from agl_core.errors import AglError, ConfigurationError, ModelError
 from agl_core.failures import is_refusal, traceback_text
 from agl_core.genai import is_model_call, model_calls, usage
+from agl_core.metering import CallMeter
 from agl_core.prompts import Resources
 from agl_core.redaction import Redaction
 from agl_core.rewards import Reward, coerce_reward
@@ -47,6 +48,9 @@ class RolloutRequest:
     """Waiting requests of a lower number run first."""
     observed: bool = False
     """Whether all that the program sends is noted, to find its prompts."""
+    meter: CallMeter | None = None
+    """Asked before each model call, if the budget limits them. In another process, an `AbsentMeter`
+    stands in for it."""
 
 
 @dataclass(slots=True)
@@ -111,6 +115,7 @@ class RunningAttempt:
             task=copy.deepcopy(request.task.data),
             attempt=request.attempt,
             sightings=Sightings() if request.observed else None,
+            meter=request.meter,
         )
 
     def run(self) -> Attempt:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from agl_core.budgets import BudgetExhaustedError, Ledger
+from agl_core.budgets import BudgetExhaustedError, StopReason
 from agl_core.callbacks import Callback
 from agl_core.canaries import Canary
 from agl_core.datasets import Task
@@ -16,6 +16,9 @@ from agl_core.discretion import Discretion
 from agl_core.errors import AglError, ConfigurationError, RedactionError, StoreError
 from agl_core.execution import Attempt, RolloutRequest
 from agl_core.executors import Executor
+from agl_core.genai import model_calls
+from agl_core.genai import usage as tokens_of
+from agl_core.ledger import Ledger, RolloutMeter
 from agl_core.match_guard import MatchGuard
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
 from agl_core.retries import Retries
@@ -27,6 +30,9 @@ from agl_core.store import RolloutKey, Store
 from agl_core.turns import Turns
 
 __all__ = ["RolloutRunner"]
+
+_LEAST = 0.01
+"""Seconds that a rollout gets at least."""
 
 
 class RolloutRunner:
@@ -180,27 +186,39 @@ class RolloutRunner:
             priority=priority,
             observed=self._seed is None,
         )
-        usage = ModelUsage()
+        usage, untold = ModelUsage(), False
 
-        async def run(number: int) -> Attempt:
-            nonlocal request, usage
-            request = replace(request, attempt=number)
+        async def run(number: int, meter: RolloutMeter) -> Attempt:
+            nonlocal request, usage, untold
+            request = replace(
+                request,
+                attempt=number,
+                timeout=_shorter(self._timeout, self._ledger.seconds_left),
+                meter=meter if self._ledger.is_metered else None,
+            )
             attempt = await self._executor.run(request)
-            cost = self._ledger.prices.of_spans(attempt.spans)
-            usage += replace(attempt.usage, dollars=cost)
+            calls = model_calls(attempt.spans)
+            untold = untold or not all(tokens_of(call).input_tokens for call in calls)
+            made = max(0, attempt.usage.model_calls - meter.refusals)
+            cost = self._ledger.prices.of_spans(calls)
+            usage += replace(attempt.usage, model_calls=made, dollars=cost)
+            if (stop := self._ended_by(meter, attempt)) is not None:
+                _give_up(attempt, stop)
             if attempt.fatal is not None and self._stops(attempt.fatal, bound, task):
                 self._ledger.spend_rollout(usage)
                 self._ledger.refuse(attempt.fatal)
                 raise attempt.fatal
             return attempt
 
-        async with self._canary.sent() as canary, self._ledger.rollout():
+        async with self._canary.sent() as canary, self._ledger.rollout() as meter:
             attempt = await self._retries.result(
-                run, lambda attempt: attempt.trouble, lambda: self._turns.entered(priority)
+                lambda number: run(number, meter),
+                lambda attempt: attempt.trouble,
+                lambda: self._turns.entered(priority),
             )
-            if attempt.trouble is not None:
+            if attempt.status == "unavailable":
                 canary.proves_nothing()
-            self._ledger.spend_rollout(usage)
+            self._ledger.spend_rollout(usage, meter, untold=untold)
             try:
                 seen = self._rollout(request, attempt, usage)
                 rollout = self.discretion.rollout(seen, task)
@@ -213,6 +231,8 @@ class RolloutRunner:
                 self._ledger.refuse(error)  # what cannot be kept is not to be paid for
                 raise
         self._callback.on_rollout(rollout, False)
+        if (stop := self._ended_by(meter, attempt)) is not None:
+            raise BudgetExhaustedError(stop)
         self._raise_if_unmatched(rollout)
         # What prompts it has, a program shows by all that it sends.
         return seen if request.observed else rollout
@@ -223,6 +243,12 @@ class RolloutRunner:
         if self._seed is None and rollout.sightings is not None and rollout.sightings.withheld:
             return None  # no prompts can be found from it
         return rollout.knowing(self._own)
+
+    def _ended_by(self, meter: RolloutMeter, attempt: Attempt) -> StopReason | None:
+        """Return the cap of the budget that ended an attempt in the middle of it, if one did."""
+        if meter.refused is None and self._ledger.seconds_left == 0.0:
+            return "seconds" if attempt.status in ("timed_out", "unavailable") else None
+        return meter.refused
 
     def _raise_if_unmatched(self, rollout: Rollout) -> None:
         error = self._guard.see(rollout, self._own)
@@ -270,3 +296,15 @@ class RolloutRunner:
             seconds=attempt.seconds,
             attempts=request.attempt,
         )
+
+
+def _give_up(attempt: Attempt, reason: StopReason) -> None:
+    """Make an attempt that the budget ended nobody's failure."""
+    attempt.status, attempt.trouble, attempt.fatal, attempt.reward = "unavailable", None, None, None
+    attempt.error = f"{BudgetExhaustedError(reason)} in the middle of the rollout"
+
+
+def _shorter(limit: float | None, left: float | None) -> float | None:
+    """Return the shorter of a time limit and the time that is left, in seconds."""
+    known = [seconds for seconds in (limit, left) if seconds is not None]
+    return max(_LEAST, min(known)) if known else None

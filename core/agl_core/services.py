@@ -14,9 +14,9 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from agl_core.backoff import Backoff
-from agl_core.budgets import Ledger
 from agl_core.callbacks import Callback
 from agl_core.errors import ModelError
+from agl_core.ledger import Ledger
 from agl_core.troubles import Trouble
 
 __all__ = ["Call", "Lane", "Services"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agl_core.budgets import Budget, BudgetExhaustedError, Ledger, Usage
+from agl_core.budgets import Budget, BudgetExhaustedError, Usage
 from agl_core.callbacks import Callback
 from agl_core.calls import ModelCalls
 from agl_core.candidates import Candidate
@@ -16,6 +16,7 @@ from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset, Task, load_dataset
 from agl_core.discretion import Discretion
 from agl_core.errors import ConfigurationError, RolloutError
+from agl_core.ledger import Ledger
 from agl_core.metrics import CandidateMetrics
 from agl_core.models import ChatMessage, ModelClient
 from agl_core.outlooks import SeedOutlook

@@ -24,7 +24,7 @@ from agl_core.arguments import (
     opened_store,
 )
 from agl_core.backoff import Backoff
-from agl_core.budgets import Budget, BudgetExhaustedError, Ledger, StopReason
+from agl_core.budgets import Budget, BudgetExhaustedError, StopReason
 from agl_core.callbacks import Callback, Callbacks, Logged
 from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset, DatasetSource, load_dataset
@@ -34,6 +34,7 @@ from agl_core.errors import AglError, ConfigurationError
 from agl_core.event_loops import run_blocking
 from agl_core.executors import Executor, LocalExecutor
 from agl_core.exporting import provider_to_export_to
+from agl_core.ledger import Ledger
 from agl_core.models import ModelClient, OpenAIClient, secrets_of
 from agl_core.outlooks import SeedOutlook, plan_warnings
 from agl_core.overlap import OverlapGuard

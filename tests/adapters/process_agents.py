@@ -119,6 +119,14 @@ async def async_agent(task: Any, prompt_template: agl.PromptTemplate) -> Any:
     return CASES[task["case"]](task, prompt_template)
 
 
+@agl.rollout
+def often(task: Any, prompt_template: agl.PromptTemplate) -> float:
+    """Make more calls in each rollout than in all before it."""
+    for _ in range(2 * task["case"] + 1):
+        ask(task, prompt_template)
+    return 1.0
+
+
 def program(question: str) -> str:
     if question == "fail":
         raise ValueError("no")

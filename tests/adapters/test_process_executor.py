@@ -285,3 +285,18 @@ async def test_a_rollout_that_is_cancelled_takes_its_worker_along(
 async def test_agents_may_start_processes_of_their_own(crash: Any) -> None:
     async with opened(crash.spawning) as executor:
         assert (await executor.run(request())).reward == 3.0
+
+
+def test_a_budget_holds_in_worker_processes(agents: Any, model: SimulatedModel) -> None:
+    """Each rollout makes more calls than all before it, and each call is asked for."""
+    model.reset()
+    trainer = agl.Trainer(
+        agl.Baseline(),
+        n_runners=2,
+        initial_resources={"prompt_template": HI},
+        budget=agl.Budget(model_calls=12),
+        executor=agl.ProcessExecutor(),
+    )
+    result = trainer.fit(agents.often, [{"case": n} for n in range(6)])
+    assert result.stop_reason == "model_calls"
+    assert model.usage().model_calls == result.usage.model_calls == 12

@@ -15,11 +15,12 @@ import pytest
 from agl_adapters.testing import SimulatedModel, simulated_model
 from agl_core.agents import Agent, FunctionAgent
 from agl_core.backoff import Backoff
-from agl_core.budgets import Budget, Ledger
+from agl_core.budgets import Budget
 from agl_core.callbacks import Callback
 from agl_core.datasets import load_dataset
 from agl_core.discovery import find_seed
 from agl_core.executors import LocalExecutor
+from agl_core.ledger import Ledger
 from agl_core.models import Completion, ModelClient
 from agl_core.outlooks import SeedOutlook
 from agl_core.prompts import coerce_resources

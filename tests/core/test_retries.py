@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from agl_core.backoff import Backoff
-from agl_core.budgets import Budget, BudgetExhaustedError, Ledger
+from agl_core.budgets import Budget, BudgetExhaustedError
 from agl_core.callbacks import Callback
+from agl_core.ledger import Ledger
 from agl_core.retries import Retries
 from agl_core.services import Services
 from agl_core.troubles import Trouble

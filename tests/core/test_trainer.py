@@ -18,7 +18,7 @@ import pytest
 from agl_adapters.testing import Fault, SimulatedModel
 from agl_core.agents import FunctionAgent, rollout
 from agl_core.algorithms import APO, Baseline, algorithm
-from agl_core.budgets import Budget, BudgetExhaustedError, Ledger
+from agl_core.budgets import Budget, BudgetExhaustedError
 from agl_core.callbacks import Callback
 from agl_core.errors import (
     AglError,
@@ -32,6 +32,7 @@ from agl_core.errors import (
     StoreError,
 )
 from agl_core.executors import LocalExecutor
+from agl_core.ledger import Ledger
 from agl_core.prices import Price
 from agl_core.prompts import PromptTemplate
 from agl_core.result import TrainResult

@@ -63,7 +63,7 @@ class OpenAIIntegration:
 
     @contextmanager
     def hooks(self, tracing: Tracing) -> Generator[None]:
-        """Put prompts into the model calls of the client, and record them; see `Integration.hooks`.
+        """Put prompts into the client's model calls, record and meter them; see `Integration`.
 
         Raises:
             MissingDependencyError: If the client or its instrumentor is not installed.
@@ -73,8 +73,9 @@ class OpenAIIntegration:
         from agl_integrations.openai.compat import REQUIREMENTS
 
         check_all(REQUIREMENTS)
+        from agl_integrations.openai.metering import metered_requests
         from agl_integrations.openai.prompts import client_prompts
         from agl_integrations.openai.spans import client_spans
 
-        with client_spans(tracing), client_prompts(tracing):
+        with metered_requests(), client_spans(tracing), client_prompts(tracing):
             yield
