@@ -74,13 +74,12 @@ async def run(kind: str, seed: int, model: SimulatedModel) -> Run:
     if kind not in ("dollars", "seconds"):
         cap = round(cap)
     caps: dict[str, Any] = {kind: cap}
-    started = 0
+    started: set[str] = set()
     client = openai.AsyncOpenAI(max_retries=0)
 
     @agl.rollout
-    async def agent(task: Any, prompt: agl.PromptTemplate) -> float:
-        nonlocal started
-        started += 1
+    async def agent(task: Any, prompt: agl.PromptTemplate, rollout: agl.RolloutContext) -> float:
+        started.add(rollout.id)
         size = random.Random(f"{seed}/{task}/{prompt.format()}")
         messages: list[Any] = [{"role": "system", "content": prompt.format()}]
         for _ in range(min(12, int(size.paretovariate(1.2)))):
@@ -106,7 +105,7 @@ async def run(kind: str, seed: int, model: SimulatedModel) -> Run:
     tokens = served.input_tokens + served.output_tokens
     dollars = (served.input_tokens * PRICE.input + served.output_tokens * PRICE.output) / 1e6
     used = {
-        "rollouts": started,
+        "rollouts": len(started),
         "model_calls": served.model_calls,
         "tokens": tokens,
         "dollars": dollars,

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from agl_core.matching import lift
 from agl_core.prompts import PromptTemplate, on_format
@@ -22,9 +22,6 @@ from agl_core.provenance import Rendered, Renderings
 from agl_core.scopes import Scoped
 from agl_core.sightings import Sightings
 from agl_core.slots import Role, is_user_message
-
-if TYPE_CHECKING:
-    from agl_core.metering import CallMeter
 
 __all__ = ["Binding", "SlotUse", "bind_everywhere", "block_binding", "bound", "current_binding"]
 
@@ -72,8 +69,8 @@ class Binding:
     where the program's own prompt is in force: the same texts would be left alone with another."""
     sightings: Sightings | None = None
     """Where all that the program sends is noted, if it is observed to find its prompts."""
-    meter: CallMeter | None = None
-    """Asked before each model call whether the budget has room for it."""
+    meter: Any = None
+    """The `CallMeter` that is asked before each model call, if one is. (That is a layer above.)"""
     renderings: Renderings = field(default_factory=Renderings)
     """What the program's texts were rendered from, as far as is known."""
 

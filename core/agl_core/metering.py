@@ -129,9 +129,8 @@ class MeteredCall:
 def metered_call(request: Mapping[str, Any]) -> MeteredCall | None:
     """Return the call that a request makes, if it is to be metered here."""
     binding = current_binding()
-    if binding is None or binding.meter is None:
-        return None
-    return MeteredCall(binding.meter, Demand.of_request(request))
+    meter: CallMeter | None = None if binding is None else binding.meter
+    return None if meter is None else MeteredCall(meter, Demand.of_request(request))
 
 
 def _size(request: Mapping[str, Any]) -> int:
