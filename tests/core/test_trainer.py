@@ -84,14 +84,14 @@ class TestPrices:
             APO("m", **SMALL),
             initial_resources=SEED,
             client=client,
-            prices={"m": Price(1_000, 10_000)},
-            budget=Budget(dollars=0.5),
+            prices={"m": Price(0, 1_000_000)},
+            budget=Budget(dollars=1_025.0),  # 1,000 tokens are reserved for each
         )
         result = trainer.fit(booking, TRAIN, VAL)
         assert result.stop_reason == "dollars"
-        assert result.usage.dollars == pytest.approx(0.2 * len(client.requests))
-        assert len(client.requests) == 2
-        assert "$0.4000" in result.report()
+        assert result.usage.dollars == 10.0 * len(client.requests)
+        assert len(client.requests) == 3
+        assert "$30.00" in result.report()
 
     def test_are_required_of_the_models_that_are_known(self, engine: SimpleNamespace) -> None:
         client = engine.ScriptedModel()
