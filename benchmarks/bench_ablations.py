@@ -46,7 +46,7 @@ class Forgetful(CritiqueMemory):
         """Say nothing of edits that failed."""
         return ""
 
-    def for_rewrite(self, name: str, critiques: Sequence[Critique]) -> str:
+    def for_rewrite(self, name: str, critiques: Sequence[Critique], parent: str) -> str:
         """Return the critiques without the lessons of earlier ones."""
         return joined(critiques)
 
@@ -105,6 +105,7 @@ SEARCHES: dict[str, Any] = {
     "no merge": replace(DEFAULT, steps=(AllCritiques(), EachCritique())),
     "large steps only": replace(DEFAULT, steps=(AllCritiques(),)),
     "no shared batch": replace(DEFAULT, evidence=OwnBatches(SIZE, CRITIQUES)),
+    "best parents": replace(DEFAULT, parents="best"),
     "Pareto parents": replace(DEFAULT, parents="pareto"),
     "2 examples": replace(DEFAULT, demonstrations=Demonstrations(2, 20_000)),
     "published": agl.APO.published(

@@ -28,7 +28,7 @@ __all__ = ["APO"]
 class APO:
     """Evaluate, critique, rewrite.
 
-    By default each round improves the best candidate by as few rollouts as it takes; see
+    By default each round improves a good candidate by as few rollouts as it takes; see
     `RacingSearch`. `APO.published` is the beam search as it was published; see `BeamSearch`.
 
     A rewrite that is empty, unchanged, too long, or loses or invents a placeholder is rejected
@@ -40,7 +40,7 @@ class APO:
         apply_edit_model: The model that writes rewrites.
         gradient_batch_size: Training tasks per branch. Each round runs its parent on as many as
             all branches have together, once for all of its children.
-        val_batch_size: Validation tasks per block: after each, a child that is behind is dropped.
+        val_batch_size: Validation tasks per block: after each, a child that is worse is dropped.
         beam_width: With `branch_factor`, how many critiques a round asks for at most.
         branch_factor: See `beam_width`.
         beam_rounds: Rounds.
@@ -71,7 +71,7 @@ class APO:
         beam_rounds: int = 3,
         diversity_temperature: float = 1.0,
         max_prompt_chars: int = MAX_PROMPT_CHARS,
-        parents: ParentChoice = "best",
+        parents: ParentChoice = "newest",
         slots: SlotsToRewrite = "at_fault",
         demonstrations: int = 0,
     ) -> None:

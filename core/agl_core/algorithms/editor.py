@@ -103,7 +103,9 @@ class Editor:
         names = prompts_to_rewrite(self.slots, critiques, [*resources], round_number - 1)
         about = {name: [c for c in critiques if c.concerns(name)] or critiques for name in names}
         answers = await run_all(
-            self._rewrite_one(session, resources, name, memory.for_rewrite(name, about[name]), key)
+            self._rewrite_one(
+                session, resources, name, memory.for_rewrite(name, about[name], parent.id), key
+            )
             for name in names
         )
         results = dict(zip(names, answers, strict=True))

@@ -1,10 +1,11 @@
-"""The critique memory of a search: what was learned is kept, what failed is not tried again."""
+"""The critique memory of a search: what a prompt took in is kept, what failed not tried again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from agl_core.candidates import Candidate
 from agl_core.edits import Critique, joined
 
 __all__ = ["CritiqueMemory"]
@@ -16,10 +17,10 @@ _FAILED_CHARS = 600
 
 @dataclass(slots=True)
 class CritiqueMemory:
-    """Critiques that led to better prompts, and those that did not, in order."""
+    """The critiques that led to each candidate, and those that led to none worth keeping."""
 
-    learned: list[Critique] = field(default_factory=list[Critique])
-    """Critiques whose rewrite was kept."""
+    admitted: dict[str, Candidate] = field(default_factory=dict[str, Candidate])
+    """The candidates that were worth a rollout, by id."""
     failed: list[Critique] = field(default_factory=list[Critique])
     """Critiques whose rewrite did worse than its parent."""
 
@@ -36,16 +37,18 @@ class CritiqueMemory:
             f"are:\n\n{items}"
         )
 
-    def for_rewrite(self, name: str, critiques: Sequence[Critique]) -> str:
+    def for_rewrite(self, name: str, critiques: Sequence[Critique], parent: str) -> str:
         """Return what the rewriter of a prompt is told: critiques, and the lessons of earlier ones.
 
         Args:
             name: The prompt.
             critiques: What its rewrite is to take in.
+            parent: Id of the candidate that is rewritten: the lessons are those that it and its
+                ancestors came of, and not those of other lines.
         """
         kept: list[str] = []
         room = _KEPT_CHARS
-        for lesson in reversed(self.learned):
+        for lesson in self._lessons(parent):
             if lesson.concerns(name):
                 room -= len(lesson.text)
                 if room < 0:
@@ -59,3 +62,10 @@ class CritiqueMemory:
             f"{text}\n\n## Earlier critiques\n\nThe prompt has taken these in already. "
             f"If something of them is missing, put it back.\n\n{lessons}"
         )
+
+    def _lessons(self, identity: str) -> Iterator[Critique]:
+        """Yield the critiques that a candidate and its ancestors came of, the latest first."""
+        candidate = self.admitted.get(identity)
+        while candidate is not None:
+            yield from reversed(candidate.critiques)
+            candidate = self.admitted.get(candidate.parent or "")

@@ -78,7 +78,9 @@ class Proposals:
             self._session.say(f"{label}: the same prompt as an earlier one; dropped")
             return None
         self._seen.add(words)
-        return self._session.report(candidate)
+        admitted = self._session.report(candidate)
+        self._memory.admitted[admitted.id] = admitted
+        return admitted
 
 
 def _words(resources: Resources) -> tuple[tuple[str, str], ...]:

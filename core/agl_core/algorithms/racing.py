@@ -1,17 +1,16 @@
-"""Racing: a child is compared with the incumbent block by block, and dropped when it is behind."""
+"""Racing: a child is compared with the incumbent block by block, and dropped once it is worse."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
+from statistics import fmean
 
-from agl_core.algorithms.pool import Pool
+from agl_core.algorithms.pool import Pool, paired_differences, standard_error
 from agl_core.candidates import Candidate
 from agl_core.session import Session
 
-__all__ = ["PERFECT", "Race", "paired_differences", "upper_bound"]
+__all__ = ["PERFECT", "Race", "upper_bound"]
 
 PERFECT = 1.0
 """By convention the best reward. A rollout that earned it is nothing to critique."""
@@ -22,8 +21,8 @@ class Race:
     """How a child is compared with the best candidate so far.
 
     It is run over the validation tasks, in one fixed order and in blocks, and dropped as soon as it
-    is behind. A candidate that was itself chosen for its score is run once more before a child is
-    dropped for it.
+    is shown to be worse: a few tasks more or less are chance. A candidate that was itself chosen
+    for its score is run once more before a child is dropped for it.
     """
 
     block_size: int
@@ -32,15 +31,13 @@ class Race:
     """How often, at most, a candidate is run once more before others are dropped for it."""
 
     async def run(self, session: Session, pool: Pool, child: Candidate) -> bool:
-        """Run a child against the best candidate; return whether it is better.
+        """Run a child against the best candidate; return whether it holds its own.
 
-        One that is as good goes into the pool too, and is the newer of equals when a parent is
-        chosen.
+        That is so if it is level with the best one, or better; see `Pool.is_level`.
         """
-        rival = pool.best()
         for end in _ends(len(pool.order), self.block_size):
             evaluation = await session.evaluate(child.resources, pool.order[:end])
-            while (behind := _behind(evaluation.scores, pool.scores(pool.best()))) > 0:
+            while (behind := _shown_behind(evaluation.scores, pool.scores(pool.best()))) > 0:
                 if await self._confirmed(session, pool.best()):
                     continue
                 session.say(
@@ -52,7 +49,7 @@ class Race:
                     return False
                 break
         pool.keep(child)
-        return pool.score(child) > pool.score(rival)
+        return pool.is_level(child)
 
     async def _confirmed(self, session: Session, candidate: Candidate) -> bool:
         """Run a candidate once more before it beats another one; return whether that was due.
@@ -66,43 +63,29 @@ class Race:
         return True
 
 
-def paired_differences(
-    child: Sequence[float | None], incumbent: Sequence[float | None]
-) -> list[float]:
-    """Return child minus incumbent on the tasks on which both have a score."""
-    return [c - i for c, i in zip(child, incumbent, strict=True) if c is not None and i is not None]
-
-
 def upper_bound(differences: Sequence[float], confidence: float = 1.645) -> float:
     """Return a one-sided upper bound of the mean difference.
 
-    The normal bound on paired differences, with the spread taken to be at least that of one task
-    which went the other way: a few equal scores do not show that there is no difference.
+    The normal bound on paired differences; see `standard_error`.
 
     Args:
         differences: Paired differences, at least one.
         confidence: Standard errors above the mean; 1.645 is 95%.
     """
-    count = len(differences)
-    spread = stdev(differences) if count > 1 else 0.0
-    least = 1.0 / math.sqrt(count)
-    return fmean(differences) + confidence * max(spread, least) / math.sqrt(count)
+    return fmean(differences) + confidence * standard_error(differences)
 
 
-def _behind(scores: Sequence[float | None], standing: Sequence[float | None]) -> float:
-    """Return by how much a child is behind the best candidate; 0 if it may yet catch up.
+def _shown_behind(scores: Sequence[float | None], standing: Sequence[float | None]) -> float:
+    """Return by how much a child is behind the best candidate; 0 if that may be chance.
 
     Args:
         scores: The child's scores on the first tasks.
         standing: The best candidate's on all.
     """
     differences = paired_differences(scores, standing[: len(scores)])
-    if not differences:
+    if not differences or upper_bound(differences) >= 0:
         return 0.0
-    # Even if all that is left went its way, a child that is behind by more stays behind.
-    headroom = sum(PERFECT - (score or 0.0) for score in standing[len(scores) :])
-    caught_up = sum(differences) + headroom >= 0 and upper_bound(differences) >= 0
-    return 0.0 if caught_up else max(0.0, -fmean(differences))
+    return -fmean(differences)
 
 
 def _ends(total: int, size: int) -> list[int]:

@@ -29,8 +29,9 @@ class RacingSearch:
 
     The parent is run on training tasks, once for all its children, and what fell short is shared
     out among critiques. The first child takes in all critiques of the round and is raced against
-    the best candidate. Only if it is no better, a child of each single critique is raced in the
-    same way, and of those that are better one more child that takes in all of their critiques.
+    the best candidate. If it holds its own, the next round builds upon it. Only if it is worse, a
+    child of each single critique is raced in the same way, and of those that hold their own one
+    more child that takes in all of their critiques.
 
     What was run before is not run again: the same prompts on the same task are one rollout.
     """
@@ -42,7 +43,7 @@ class RacingSearch:
     """How a child is compared with the best candidate."""
     rounds: int
     """Rounds."""
-    parents: ParentChoice = "best"
+    parents: ParentChoice = "newest"
     """How a round chooses its parent."""
     steps: Sequence[Step] = (AllCritiques(), EachCritique(), MergedCritiques())
     """How a round makes children of it."""
@@ -109,7 +110,7 @@ class _Run:
                 await self._raced(child)
 
     async def _round(self, number: int, parent: Candidate) -> None:
-        """Make children of a parent, keep those that are no worse, and what was learned."""
+        """Make children of a parent, and remember what failed."""
         groups = await self._evidence.gather(parent)
         if not groups:
             self._session.say(f"round {number}: no training task on which the parent falls short")
@@ -128,7 +129,6 @@ class _Run:
         for step in self._search.steps:
             if await step.take(round):
                 break
-        self._memory.learned.extend(round.kept)
         self._memory.failed.extend(round.failed)
 
     async def _validate(self, seed: Candidate) -> None:

@@ -23,11 +23,11 @@ class Round:
     critiques: Sequence[Critique]
     proposals: Proposals
     race: Callable[[Candidate], Awaitable[bool]]
-    """Runs a candidate against the best one; returns whether it is better."""
+    """Runs a candidate against the best one; returns whether it holds its own."""
     kept: list[Critique] = field(default_factory=list[Critique])
-    """Critiques whose rewrite was better."""
+    """Critiques whose own rewrite held its own."""
     failed: list[Critique] = field(default_factory=list[Critique])
-    """Critiques whose rewrite was not."""
+    """Critiques whose own rewrite did not."""
 
     async def child(self, critiques: Sequence[Critique], label: str) -> Candidate | None:
         """Return a child of the parent, or None if a call failed."""
@@ -49,7 +49,7 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AllCritiques:
-    """One child that takes in all critiques of the round. If it is better, the round is over."""
+    """One child that takes in all critiques of the round. The round is over, unless it is worse."""
 
     async def take(self, round: Round) -> bool:
         """Take the step; see `Step`."""
@@ -81,8 +81,8 @@ class EachCritique:
         # In their order, whichever was made first: a run can be repeated.
         admitted = [round.proposals.admit(child) for child in children]
         for critique, child in zip(round.critiques, admitted, strict=True):
-            better = child is not None and await round.race(child)
-            (round.kept if better else round.failed).append(critique)
+            held = child is not None and await round.race(child)
+            (round.kept if held else round.failed).append(critique)
         return False
 
     def most_children(self, critiques: int) -> int:
@@ -92,7 +92,7 @@ class EachCritique:
 
 @dataclass(frozen=True, slots=True)
 class MergedCritiques:
-    """One child that takes in the critiques whose own children were better."""
+    """One child that takes in the critiques whose own children held their own."""
 
     async def take(self, round: Round) -> bool:
         """Take the step; see `Step`."""

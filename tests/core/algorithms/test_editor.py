@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from agl_core.algorithms.editor import Editor
 from agl_core.algorithms.memory import CritiqueMemory
 from agl_core.candidates import Candidate
 from agl_core.edits import Critique, PromptEdit
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts import PromptTemplate, coerce_resources
 
 SEED = {"plan": "Plan for {who}.", "write": "Write {{well}}.", "check": "Check."}
 AT_FAULT = (
@@ -136,7 +137,9 @@ async def test_a_prompt_without_fault_is_rewritten_by_all_critiques_if_it_must(
 
 
 async def test_lessons_go_to_the_prompts_that_they_concern(engine: SimpleNamespace) -> None:
-    memory = CritiqueMemory(learned=[Critique("c0", "Be terse.", ("write",))])
+    memory, seed = CritiqueMemory(), Candidate(coerce_resources(SEED))
+    lesson = Critique("c0", "Be terse.", ("write",))
+    memory.admitted[seed.id] = replace(seed, critiques=(lesson,))
     _, (plan, write) = await rewritten(
         engine, rewriting(plan="Plan {who}.", write="Hm."), memory=memory
     )

@@ -4,7 +4,7 @@ import random
 from types import SimpleNamespace
 from typing import Any
 
-from agl_core.algorithms.pool import Pool
+from agl_core.algorithms.pool import Pool, paired_differences, standard_error
 from agl_core.candidates import Candidate
 from agl_core.prompts import PromptTemplate
 
@@ -33,6 +33,25 @@ async def test_the_best_is_the_newest_of_equals(engine: SimpleNamespace) -> None
         assert text(pool.best()) == "12"
         assert text(pool.parent("best")) == "12"
         assert [c.score for c in session.candidates] == [0.25, 0.5, 0.5, 0.25]
+
+
+async def test_the_newest_parent_is_level_with_the_best(engine: SimpleNamespace) -> None:
+    async with engine.in_session(agent, val=range(100, 120)) as session:
+        pool = await filled(session, "01", "45678", "0456", "12")
+        assert text(pool.best()) == "45678"
+        level = [text(c) for c in session.candidates if pool.is_level(c)]
+        # With twenty tasks, to be a tenth behind is chance, and three tenths are not.
+        assert level == ["45678", "0456"]
+        assert text(pool.parent("newest")) == "0456"
+
+
+def test_few_equal_scores_do_not_show_that_there_is_no_difference() -> None:
+    assert standard_error([0.0] * 4) == 0.25
+    assert standard_error([1.0, -1.0] * 8) > standard_error([1.0, -1.0] * 32) > 0.1
+
+
+def test_pairs_without_a_score_are_left_out() -> None:
+    assert paired_differences([1.0, None, 0.5], [0.5, 1.0, None]) == [0.5]
 
 
 async def test_scores_are_in_the_order_of_the_races(engine: SimpleNamespace) -> None:
