@@ -1,18 +1,20 @@
-"""Live progress of a run: a moving line in a terminal or notebook, plain lines elsewhere."""
+"""Live progress of a run: moving lines in a terminal or notebook, a line per event elsewhere."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from agl_adapters.slot_views import choices_view
+from agl_adapters.standing import Standing
 from agl_adapters.terminal import prompts_view, standard_console
+from agl_core.budgets import Usage
 from agl_core.callbacks import Callback
 from agl_core.candidates import Candidate
 from agl_core.plans import Plan
@@ -27,8 +29,8 @@ class Progress(Callback):
 
     Args:
         console: Where to write; standard output by default. Without a terminal behind it there is
-            no moving line, only a line per event.
-        note: What kind of run it is, such as "simulated"; shown in the moving line.
+            no moving lines, only a line per event.
+        note: What kind of run it is, such as "simulated"; shown in the moving lines.
     """
 
     def __init__(self, console: Console | None = None, note: str = "") -> None:
@@ -38,13 +40,13 @@ class Progress(Callback):
         self._reset()
 
     def on_open(self) -> None:
-        """Start the clock and, in a terminal, the moving line."""
-        self._start = time.monotonic()
+        """Start the clock and, in a terminal, the moving lines."""
+        self._standing.start = time.monotonic()
         if self.console.is_jupyter:
             self._display = _notebook_display()
         elif self.console.is_terminal:
             self._live = Live(
-                get_renderable=self._line,
+                get_renderable=self._view,
                 console=self.console,
                 refresh_per_second=8,
                 transient=True,
@@ -70,38 +72,41 @@ class Progress(Callback):
             self.console.print(chosen)
         for line in plan.lines():
             self.console.print(Text(f"Plan: {line}."))
-        self._budget = plan.budget.rollouts
-        self._expected = None if plan.workload is None else plan.workload.rollouts
-        if self._expected is not None and self._budget is not None:
-            self._expected = min(self._expected, self._budget)
+        expected = None if plan.workload is None else plan.workload.rollouts
+        if expected is not None and plan.budget.rollouts is not None:
+            expected = min(expected, plan.budget.rollouts)
+        self._standing.budget, self._standing.expected = plan.budget, expected
 
     def on_rollout(self, rollout: Rollout, cached: bool) -> None:
         """Count a rollout."""
-        self._cached += cached
-        self._rollouts += not cached
-        self._failed += rollout.failed
-        if not cached:
-            self._tokens += rollout.usage.tokens
-            self._dollars += rollout.usage.dollars
+        self._standing.reused += cached
+        self._standing.rollouts += not cached
+        self._standing.failed += rollout.failed
         self._refresh()
 
     def on_call(self, model: str, cached: bool) -> None:
         """Count an optimizer call."""
-        self._calls += not cached
+        self._standing.optimizer_calls += not cached
+
+    def on_spent(self, usage: Usage) -> None:
+        """Note what is spent."""
+        self._standing.usage = usage
 
     def on_candidate(self, candidate: Candidate, score: float | None) -> None:
         """Say what became of a candidate, once."""
+        standing = self._standing
+        standing.round = max(standing.round, candidate.round)
         if candidate.rejected:
+            standing.rejected += 1
             self._say(f"round {candidate.round}: rewrite rejected: {candidate.rejected}", "dim")
-        elif score is not None and candidate.id not in self._scored:
-            self._scored.add(candidate.id)
+        elif score is not None and candidate.id not in standing.scores:
             if candidate.parent is None:
-                self._seed = score
+                standing.seed = score
                 who = "the seed"
             else:
                 who = f"round {candidate.round}: candidate {candidate.id[:6]}"
-            better = self._best is not None and score > self._best
-            self._best = score if self._best is None else max(self._best, score)
+            better = standing.best is not None and score > standing.best
+            standing.scores[candidate.id] = score
             self._say(
                 f"{who} scores {score:.3f} on all validation tasks"
                 + (", the best so far" if better else ""),
@@ -113,7 +118,7 @@ class Progress(Callback):
         self._say(message)
 
     def on_close(self) -> None:
-        """Stop the moving line, however the run ended, and be ready for another run."""
+        """Stop the moving lines, however the run ended, and be ready for another run."""
         if self._live is not None:
             self._live.stop()
         self._reset()
@@ -122,20 +127,10 @@ class Progress(Callback):
         self._live: Live | None = None
         self._display: Any = None
         self._refreshed = 0.0
-        self._tokens, self._dollars = 0, 0.0
-        self._expected: int | None = None
-        self._start: float | None = None
-        self._rollouts = self._cached = self._failed = self._calls = 0
-        self._scored: set[str] = set()
-        self._seed: float | None = None
-        self._best: float | None = None
-        self._budget: int | None = None
-
-    def _elapsed(self) -> float:
-        return 0.0 if self._start is None else time.monotonic() - self._start
+        self._standing = Standing(self.note)
 
     def _say(self, message: str, style: str = "") -> None:
-        when = f"{self._elapsed():6.1f} s"
+        when = f"{self._standing.elapsed:6.1f} s"
         if not self.console.is_terminal:
             self.console.print(Text(f"{when}  {printable(message)}"), soft_wrap=True)
             return
@@ -143,47 +138,16 @@ class Progress(Callback):
         line.add_row(Text(when, style="dim", no_wrap=True), Text(printable(message), style=style))
         self.console.print(line)
 
-    def _line(self) -> Table:
-        """Return the moving line as it is now; called by the thread that redraws it."""
-        line = Table.grid(padding=(0, 1))
-        text = Text(" · ".join(self._facts()), no_wrap=True, overflow="ellipsis")
-        line.add_row(self._spinner, text)
-        return line
-
-    def _facts(self) -> list[str]:
-        parts = [self.note] if self.note else []
-        parts.append(f"{self._elapsed():.0f} s{self._to_go()}")
-        known = [("best", self._best), ("seed", self._seed)]
-        scores = [f"{name} {score:.3f}" for name, score in known if score is not None]
-        if scores:
-            parts.append(", ".join(scores))
-        of = f" of {self._budget}" if self._budget else ""
-        parts += [f"{self._rollouts}{of} rollouts", f"{self._calls} optimizer calls"]
-        if self._tokens:
-            parts.append(f"{self._tokens:,} tokens")
-        if self._dollars:
-            parts.append(f"${self._dollars:.2f}")
-        if self._failed:
-            parts.append(f"{self._failed} failed")
-        if self._cached:
-            parts.append(f"{self._cached} reused")
-        return parts
-
-    def _to_go(self) -> str:
-        """Say how long it will take, once that can be told from a tenth of what is expected."""
-        done = self._rollouts + self._cached
-        if self._expected is None or not self._expected / 10 <= done < self._expected:
-            return ""
-        seconds = self._elapsed() * (self._expected - done) / done
-        shown = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
-        return f", about {shown} to go"
+    def _view(self) -> Group:
+        """Return the moving lines as they are now; called by the thread that redraws them."""
+        return self._standing.view(self._spinner)
 
     def _refresh(self) -> None:
-        """Show the moving line of a notebook anew, a few times a second."""
+        """Show the moving lines of a notebook anew, a few times a second."""
         now = time.monotonic()
         if self._display is not None and now - self._refreshed > 0.25:
             self._refreshed = now
-            self._display.update({"text/plain": " · ".join(self._facts())}, raw=True)
+            self._display.update({"text/plain": "\n".join(self._standing.lines())}, raw=True)
 
 
 def _notebook_display() -> Any:

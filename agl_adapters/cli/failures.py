@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import re
+import sysconfig
 import traceback
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -19,10 +24,21 @@ __all__ = ["INTERRUPTED", "ReportingGroup"]
 ERROR = 1
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
+_VERBOSE = "agl.verbose"
 
 
 class ReportingGroup(TyperGroup):
-    """A group of commands that tells failures in one line; with ``--verbose`` in full."""
+    """A group of commands that tells failures in one line; with ``--verbose`` in full.
+
+    The option may stand before a command or behind it.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for option in self.params:
+            if option.name == "verbose":
+                for command in _commands(self):
+                    command.params.append(_noting(option))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -35,16 +51,36 @@ class ReportingGroup(TyperGroup):
             # What typer itself raises: wrong usage, or the end of a command.
             if hasattr(error, "exit_code") or isinstance(error, typer.Abort | BrokenPipeError):
                 raise
-            if ctx.params.get("verbose"):
+            if ctx.params.get("verbose") or ctx.meta.get(_VERBOSE):
                 _say("".join(traceback.format_exception(error)).rstrip())
             elif isinstance(error, AglError):
                 _say(_brief(str(error)))
             else:
-                _say(f"{type(error).__name__}: {error} (agl --verbose ... shows where)")
+                _say(f"{type(error).__name__}: {error} (-v shows where)")
             if isinstance(error, AglError) and error.result is not None:
                 _say(f"the best so far:\n{error.result.report()}")
             stopped = isinstance(error, BudgetExhaustedError) and error.reason == "interrupted"
             raise typer.Exit(INTERRUPTED if stopped else ERROR) from None
+
+
+def _commands(group: Any) -> Iterator[Any]:
+    for command in group.commands.values():
+        if hasattr(command, "commands"):
+            yield from _commands(command)
+        else:
+            yield command
+
+
+def _noting(option: Any) -> Any:
+    """Return an option as the commands have it: what it says is noted for the group."""
+
+    def note(context: Any, parameter: Any, value: bool) -> None:
+        if value:
+            context.meta[_VERBOSE] = True
+
+    noting = copy.copy(option)
+    noting.expose_value, noting.callback = False, note
+    return noting
 
 
 def _brief(message: str) -> str:
@@ -55,7 +91,18 @@ def _brief(message: str) -> str:
     lines = traceback_text.rstrip().split("\n")
     frames = [number for number, line in enumerate(lines) if line[:1].isspace()]
     raised = lines[frames[-1] + 1 :] if frames else lines
-    return f"{head} {next(iter(raised), '')} (agl --verbose ... shows the traceback)"
+    where = _place(lines)
+    return f"{head} {next(iter(raised), '')} ({where}-v shows the traceback)"
+
+
+def _place(lines: list[str]) -> str:
+    """Return where the user's own code raised it, if a frame of the traceback is of that code."""
+    libraries = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    for line in reversed(lines):
+        frame = re.match(r'  File "([^"<>]+)", line (\d+)', line)
+        if frame and not any(Path(frame[1]).is_relative_to(path) for path in libraries):
+            return f"{Path(frame[1]).name}, line {frame[2]}; "
+    return ""
 
 
 def _say(what: str) -> None:

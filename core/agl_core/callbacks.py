@@ -9,6 +9,7 @@ from agl_core.redaction import Redaction
 from agl_core.text import printable
 
 if TYPE_CHECKING:
+    from agl_core.budgets import Usage
     from agl_core.candidates import Candidate
     from agl_core.plans import Plan
     from agl_core.result import TrainResult
@@ -37,6 +38,9 @@ class Callback:
 
     def on_call(self, model: str, cached: bool) -> None:
         """A model call of the optimizer ended, or was read from the journal."""
+
+    def on_spent(self, usage: Usage) -> None:
+        """What is spent has changed: a rollout or an optimizer call was paid for."""
 
     def on_candidate(self, candidate: Candidate, score: float | None) -> None:
         """The algorithm reported a candidate; `score` is on the whole validation set, if known."""
@@ -101,6 +105,11 @@ class Callbacks(Callback):
         """Tell all."""
         for callback in self._callbacks:
             callback.on_call(model, cached)
+
+    def on_spent(self, usage: Usage) -> None:
+        """Tell all."""
+        for callback in self._callbacks:
+            callback.on_spent(usage)
 
     def on_candidate(self, candidate: Candidate, score: float | None) -> None:
         """Tell all."""

@@ -146,6 +146,7 @@ class ModelCalls:
             except StoreError as error:
                 self._ledger.refuse(error)  # what cannot be kept is not to be paid for
                 raise
+        self._callback.on_spent(self._ledger.usage)
         self._callback.on_call(model, False)
         return text
 

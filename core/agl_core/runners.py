@@ -230,6 +230,7 @@ class RolloutRunner:
             except StoreError as error:
                 self._ledger.refuse(error)  # what cannot be kept is not to be paid for
                 raise
+        self._callback.on_spent(self._ledger.usage)
         self._callback.on_rollout(rollout, False)
         if (stop := self._ended_by(meter, attempt)) is not None:
             raise BudgetExhaustedError(stop)

@@ -5,6 +5,7 @@ import io
 import re
 import sys
 import threading
+import time
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.console import Console
 import agl_adapters as agl
 from agl_adapters.injection import inject
 from agl_adapters.progress import Progress
+from agl_adapters.standing import Standing
 from agl_core.candidates import Candidate
 from agl_core.prompts import PromptTemplate
 from agl_core.session import Session
@@ -127,11 +129,12 @@ def test_in_a_terminal_a_long_line_goes_on_below_itself() -> None:
     assert all(row.startswith(" " * 10 + "word") for row in rows[1:])
 
 
-def test_in_a_terminal_a_line_moves_and_is_gone_in_the_end() -> None:
+def test_in_a_terminal_lines_move_and_are_gone_in_the_end() -> None:
     screen = Screen(is_terminal=True)
     run(Progress(screen.console, "simulated"))
-    moving = r"simulated · \d+ s · best 1\.000, seed 0\.500 · 12 rollouts · 0 optimizer calls · "
-    assert re.search(moving, screen.text)
+    assert re.search(r"simulated · \d+ s · 3 reused\s", screen.text)
+    assert "round 1 · 2 scored, 1 rejected · best 1.000, seed 0.500" in screen.text
+    assert "12 rollouts · 0 optimizer calls" in screen.text
     assert all(len(line) <= 80 for line in re.split("[\r\n]", screen.text))
     assert HIDE in screen.raw
     assert nothing_is_left(screen)
@@ -156,7 +159,26 @@ def test_failures_and_what_was_read_from_the_journal_are_counted() -> None:
     screen = Screen(is_terminal=True, width=120)
     run(Progress(screen.console), ["a", "b", "c", "fail"], budget=agl.Budget(rollouts=50))
     # The first three tasks are run to find the prompt, and not again for the seed.
-    assert re.search(r"8 of 50 rollouts · 0 optimizer calls · 2 failed · 3 reused", screen.text)
+    assert re.search(r"\d s · 2 failed · 3 reused", screen.text)
+    assert "8 rollouts · 0 optimizer calls" in screen.text
+    assert re.search(r"rollouts  [━╸╺ ]+  8 of 50, 42 left", screen.text)
+
+
+def test_what_is_spent_and_left_is_what_the_ledger_says() -> None:
+    budget = agl.Budget(rollouts=10, model_calls=1000, tokens=5000, dollars=2.0, seconds=60)
+    usage = agl.Usage(4, 12, 3000, 500, 0.25, unpriced=("own\x1b[2J",))
+    standing = Standing(budget=budget, usage=usage, start=time.monotonic())
+    when, spent, *caps = standing.lines()
+    assert when == "0 s"
+    assert spent.startswith("4 rollouts · 0 optimizer calls · 3,500 tokens · $0.25")
+    assert "\x1b" not in spent
+    assert caps == [
+        "rollouts: 4 of 10, 6 left",
+        "model calls: 12 of 1,000, 988 left",
+        "tokens: 3,500 of 5,000, 1,500 left",
+        "dollars: $0.25 of $2.00, $1.75 left",
+        "seconds: 0 of 60, 60 left",
+    ]
 
 
 def test_one_object_can_watch_one_run_after_another() -> None:
@@ -210,18 +232,16 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_how_long_it_will_take_is_told_once_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(0, 10_000, 10))
-    monkeypatch.setattr("agl_adapters.progress.time.monotonic", lambda: float(next(seconds)))
-    progress = Progress(Console(file=io.StringIO(), force_terminal=False))
-    progress.on_open()
-    progress._expected = 100
-    assert "to go" not in progress._facts()[0]
-    progress._rollouts, progress._cached = 25, 0
-    assert re.fullmatch(r"\d+ s, about \d+ s to go", progress._facts()[0])
-    progress._rollouts = 100  # all that was expected: nobody knows how much more there is
-    assert "to go" not in progress._facts()[0]
+    monkeypatch.setattr("agl_adapters.standing.time.monotonic", lambda: float(next(seconds)))
+    standing = Standing(start=0.0, expected=100)
+    assert "to go" not in standing.when()
+    standing.rollouts = 25
+    assert re.fullmatch(r"\d+ s, about \d+ s to go", standing.when())
+    standing.rollouts = 100  # all that was expected: nobody knows how much more there is
+    assert "to go" not in standing.when()
 
 
-def test_in_a_notebook_one_line_is_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_a_notebook_the_lines_are_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     class Handle:
         def __init__(self, shown: Any) -> None:
             self.texts = [shown["text/plain"]]
@@ -247,4 +267,4 @@ def test_in_a_notebook_one_line_is_written_anew(monkeypatch: pytest.MonkeyPatch)
     run(Progress(console, "simulated"))
     (handle,) = handles
     assert handle.texts[0] == "getting ready"
-    assert re.match(r"simulated · \d+ s.* rollouts", handle.texts[-1])
+    assert re.match(r"(?s)simulated · \d+ s.*\n\d+ rollouts", handle.texts[-1])

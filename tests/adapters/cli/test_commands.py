@@ -93,9 +93,12 @@ def test_an_error_is_one_line() -> None:
     assert result.stderr == "agl: --live uses the real service: set OPENAI_API_KEY\n"
 
 
-@pytest.mark.parametrize("option", ["-v", "--verbose"])
-def test_where_an_error_came_from_is_shown_if_asked_for(option: str) -> None:
-    result = run(option, "demo", "--live")
+@pytest.mark.parametrize(
+    "arguments",
+    [["-v", "demo", "--live"], ["demo", "--live", "-v"], ["demo", "--verbose", "--live"]],
+)
+def test_where_an_error_came_from_is_shown_if_asked_for(arguments: list[str]) -> None:
+    result = run(*arguments)
     assert result.returncode == 1
     assert result.stderr.startswith("agl: Traceback (most recent call last):\n")
     assert result.stderr.endswith("--live uses the real service: set OPENAI_API_KEY\n")
@@ -119,7 +122,7 @@ def test_an_unexpected_error_is_one_line_with_the_way_to_more(
 ) -> None:
     code, output = invoke(monkeypatch, ZeroDivisionError("division by zero"))
     assert code == 1
-    assert output == ("agl: ZeroDivisionError: division by zero (agl --verbose ... shows where)\n")
+    assert output == ("agl: ZeroDivisionError: division by zero (-v shows where)\n")
     code, output = invoke(monkeypatch, ZeroDivisionError("division by zero"), "--verbose")
     assert code == 1
     assert "test_commands.py" in output
