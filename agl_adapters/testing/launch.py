@@ -169,8 +169,8 @@ def simulated_model(
     on a free port of the loopback interface. It ends with the block, and also if this process dies.
 
     Args:
-        scenario: `room_booking`, `dispatch`, `parcels`, `tickets`, `echo`, or `module:attribute` of
-            your own.
+        scenario: `room_booking`, `dispatch`, `parcels`, `tickets`, `handbook`, `functions`,
+            `support`, `echo`, or `module:attribute` of your own.
         seed: Changes all draws; equal seeds and requests give equal replies.
         latency: Seconds that every reply takes.
         faults: What goes wrong.

@@ -18,6 +18,9 @@ of it where a scenario is asked for, as `module:attribute`::
     with simulated_model(scenario="my_package.triage:Triage"):
         ...
 
+`agl_adapters.testing.stages.Stage` is a base for scenarios that are read from text: who says how a
+text is read and what is done by which rules gets replies and breaches from it.
+
 Critique and rewrite calls need nothing more: `agl_adapters.testing.optimizer` answers them for
 every scenario from its `rules` and `breaches`. A scenario must know no answers: it may use only
 what the call says, and the generator that it is given, so that equal calls get equal replies.
@@ -90,8 +93,11 @@ def load_scenario(name: str) -> Scenario:
     builtin = {
         "dispatch": "agl_adapters.testing.dispatch:dispatch",
         "echo": "agl_adapters.testing.echo:Echo",
+        "functions": "agl_adapters.testing.functions:functions",
+        "handbook": "agl_adapters.testing.handbook:handbook",
         "parcels": "agl_adapters.testing.parcels:parcels",
         "room_booking": "agl_adapters.testing.room_booking:RoomBooking",
+        "support": "agl_adapters.testing.support:support",
         "tickets": "agl_adapters.testing.tickets:tickets",
     }
     module, separator, attribute = builtin.get(name, name).partition(":")
