@@ -51,6 +51,7 @@ class SeenRequest:
         stream: Whether a stream was asked for.
         headers: The headers, names in lower case, without those that carry secrets.
         raw: The body, byte for byte.
+        at: When it was received, in seconds since the epoch.
     """
 
     n: int
@@ -63,6 +64,7 @@ class SeenRequest:
     stream: bool
     headers: Mapping[str, str]
     raw: str
+    at: float
 
     @property
     def system(self) -> str:

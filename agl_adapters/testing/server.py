@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -115,7 +115,10 @@ class SimulatedService:
         )
 
     async def _answer(self, request: Request, wire: Wire) -> Response:
-        raw = await request.body()
+        try:
+            raw = await request.body()
+        except ClientDisconnect:
+            return error_response(400, "the client has gone")
         try:
             call = wire.parse(json.loads(raw))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -172,6 +175,7 @@ class SimulatedService:
                 "stream": call.stream,
                 "headers": {name: text for name, text in headers if name not in SECRET_HEADERS},
                 "raw": raw.decode("utf-8", "replace"),
+                "at": time.time(),
             }
         )
 

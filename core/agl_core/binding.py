@@ -23,10 +23,25 @@ from agl_core.scopes import Scoped
 from agl_core.sightings import Sightings
 from agl_core.slots import Role, is_user_message
 
-__all__ = ["Binding", "SlotUse", "bind_everywhere", "block_binding", "bound", "current_binding"]
+__all__ = [
+    "Binding",
+    "RolloutAbandonedError",
+    "SlotUse",
+    "bind_everywhere",
+    "block_binding",
+    "bound",
+    "current_binding",
+]
 
 _B = TypeVar("_B", bound="Binding | None")
 _NOTHING: Mapping[str, PromptTemplate] = MappingProxyType({})
+
+
+class RolloutAbandonedError(BaseException):
+    """Ends what a rollout that was given up still does.
+
+    Not an `Exception`: those a program may catch, to try again.
+    """
 
 
 @dataclass(slots=True)
@@ -73,6 +88,8 @@ class Binding:
     """The `CallMeter` that is asked before each model call, if one is. (That is a layer above.)"""
     renderings: Renderings = field(default_factory=Renderings)
     """What the program's texts were rendered from, as far as is known."""
+    abandoned: bool = False
+    """Whether nobody waits any more for what runs here. It ends at its next model call."""
 
     @cached_property
     def takes_user_messages(self) -> bool:
@@ -171,8 +188,16 @@ _current: Scoped[Binding] = Scoped("agl_binding")
 
 
 def current_binding() -> Binding | None:
-    """Return the binding in force in this context, or None outside rollouts and `use_prompts`."""
-    return _current.get()
+    """Return the binding in force in this context, or None outside rollouts and `use_prompts`.
+
+    Raises:
+        RolloutAbandonedError: If the rollout that runs here was given up. A thread cannot be ended
+            from outside, but every hook passes here: so an endless loop of model calls ends.
+    """
+    binding = _current.get()
+    if binding is not None and binding.abandoned:
+        raise RolloutAbandonedError
+    return binding
 
 
 def block_binding() -> Binding | None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from agl_core.recording import Recording
     from agl_core.tracing import Tracing
 
-__all__ = ["Attempt", "RolloutRequest", "RunningAttempt", "usage_of"]
+__all__ = ["GRACE", "Attempt", "RolloutRequest", "RunningAttempt", "usage_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ class AgentExitError(AglError):
     """The agent tried to end the program, or cancelled itself."""
 
 
-_GRACE = 1.0
-"""Seconds that a cancelled agent gets to clean up."""
+GRACE = 1.0
+"""Seconds that an agent which is given up gets to clean up."""
 _FEEDBACK_CHARS = 20_000
 
 
@@ -128,14 +128,17 @@ class RunningAttempt:
         """Run an async agent, in a task of its own.
 
         Its failures are in the attempt. Only the cancellation of the caller is raised; it cancels
-        the agent. An agent that outlives its time limit is cancelled and, if it ignores that, left
-        behind.
+        the agent. An agent that outlives its time limit is cancelled and, if it ignores that,
+        abandoned.
         """
         with self._recorded() as attempt:
             timeout = self._request.timeout
             task = asyncio.create_task(self._guarded())
             try:
                 done, _ = await asyncio.wait({task}, timeout=timeout)
+            except asyncio.CancelledError:
+                self.abandon()
+                raise
             finally:
                 if not task.done():
                     task.add_done_callback(_retrieve)
@@ -144,19 +147,25 @@ class RunningAttempt:
                 error = AgentTimeoutError(
                     f"no result within {timeout:g} seconds", self._slow_service()
                 )
-                await asyncio.wait({task}, timeout=_GRACE)
+                await asyncio.wait({task}, timeout=GRACE)
+                self.abandon()
                 raise error
             if task.cancelled():
                 raise AgentExitError("the agent cancelled its own task")
             self._read_outcome(attempt, task.result())
         return attempt
 
+    def abandon(self) -> None:
+        """Let the agent end at its next model call: nobody waits for it."""
+        self._context.abandoned = True
+
     def abandoned(self, where: str) -> Attempt:
-        """Return the attempt as timed out, with what is known while the agent still runs.
+        """Abandon the agent; return the attempt as timed out, with what is known so far.
 
         Args:
             where: The stack that it hangs in.
         """
+        self.abandon()
         timeout = self._request.timeout or 0.0
         error = f"no result within {timeout:g} seconds; the thread was left behind in:\n{where}"
         attempt = Attempt(error=error, started=time.time() - timeout, seconds=timeout)

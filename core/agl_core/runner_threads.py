@@ -18,7 +18,10 @@ T = TypeVar("T")
 
 
 class Job(Generic[T]):
-    """A function on its way through a thread; `future` completes on the event loop."""
+    """A function on its way through a thread; `future` completes on the event loop.
+
+    That of a job which was abandoned is cancelled when the function has ended.
+    """
 
     def __init__(self, function: Callable[[], T]) -> None:
         self.loop = asyncio.get_running_loop()
@@ -34,7 +37,7 @@ class Job(Generic[T]):
         """Run in the worker's thread."""
         self._thread = threading.get_ident()
         if self.abandoned:
-            return
+            return  # before it began
         try:
             self._result.append(self._context.run(self._function))
         except BaseException as error:  # noqa: BLE001 - it belongs to the one who waits
@@ -52,9 +55,11 @@ class Job(Generic[T]):
         return stack_of(self._thread)
 
     def _finish(self) -> None:
-        if self.abandoned or self.future.done():
+        if self.future.done():
             return
-        if self._error is not None:
+        if self.abandoned:
+            self.future.cancel()
+        elif self._error is not None:
             self.future.set_exception(self._error)
         else:
             self.future.set_result(self._result[0])

@@ -88,8 +88,10 @@ def _trouble_of(last: Span, error: BaseException | None) -> Trouble | None:
         if error is None or kind not in TRANSIENT_NAMES | _GARBLED_NAMES:
             return None
         return Trouble(f"a model call ended with {kind}")
-    if output_messages(last) or attributes.get("gen_ai.is_streaming"):
+    if output_messages(last):
         return None
+    if attributes.get("gen_ai.is_streaming") and not attributes.get("gen_ai.response.id"):
+        return None  # the agent may not have read any of it
     # Known to be empty; or nothing is known of it, and the agent stumbled as over an empty one.
     empty = "gen_ai.output.messages" in attributes
     stumbled = (

@@ -413,7 +413,7 @@ class TestTimeout:
     def test_one_that_swallows_cancellation_is_left_behind(
         self, attempt: Callable[..., Attempt], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("agl_core.execution._GRACE", 0.05)
+        monkeypatch.setattr("agl_core.execution.GRACE", 0.05)
         release = asyncio.Event()
 
         async def agent(task: Any) -> float:

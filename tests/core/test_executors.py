@@ -66,12 +66,16 @@ def runner_threads() -> list[threading.Thread]:
     return [t for t in threading.enumerate() if t.name.startswith("agl-runner")]
 
 
-async def gone(threads: list[threading.Thread]) -> bool:
-    for _ in range(200):
-        if not any(thread.is_alive() for thread in threads):
+async def happened(condition: Callable[[], bool]) -> bool:
+    for _ in range(2_000):
+        if condition():
             return True
         await asyncio.sleep(0.005)
     return False
+
+
+async def gone(threads: list[threading.Thread]) -> bool:
+    return await happened(lambda: not any(thread.is_alive() for thread in threads))
 
 
 @pytest.mark.parametrize("n_runners", [1, 4])
@@ -266,6 +270,52 @@ class TestThreads:
         assert threads
         release.set()
         assert await gone(threads)
+
+    async def test_one_that_calls_models_for_ever_ends_with_its_next_call(self) -> None:
+        """Whatever it catches to go on: it would cost money for as long as the program runs."""
+        threads: list[threading.Thread] = []
+
+        def agent(task: Any) -> float:
+            threads.append(threading.current_thread())
+            while True:
+                try:
+                    current_binding()  # as every hook does
+                    time.sleep(0.01)
+                except Exception:  # noqa: BLE001 - as programs do
+                    continue
+
+        async with opened(agent) as executor:
+            assert (await executor.run(request(timeout=0.05))).status == "timed_out"
+            job = asyncio.create_task(executor.run(request(1)))
+            assert await happened(lambda: len(threads) == 2)
+            job.cancel()
+            await asyncio.wait({job})
+        assert await gone(threads)
+
+    async def test_so_does_one_on_the_event_loop_that_cannot_be_cancelled(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("agl_core.execution.GRACE", 0.05)
+        tasks: list[asyncio.Task[Any]] = []
+
+        async def agent(task: Any) -> float:
+            own = asyncio.current_task()
+            assert own is not None
+            tasks.append(own)
+            while True:
+                try:
+                    current_binding()
+                    await asyncio.sleep(0.01)
+                except (Exception, asyncio.CancelledError):  # noqa: BLE001
+                    continue
+
+        async with opened(agent) as executor:
+            assert (await executor.run(request(timeout=0.05))).status == "timed_out"
+            job = asyncio.create_task(executor.run(request(1)))
+            assert await happened(lambda: len(tasks) == 2)
+            job.cancel()
+            await asyncio.wait([job, *tasks], timeout=10)
+        assert all(task.done() for task in tasks)
 
     async def test_sys_exit_in_one_harms_no_other(self) -> None:
         def agent(task: Any) -> float:

@@ -175,9 +175,15 @@ class TestTroubleIn:
             assert found is not None
             assert found.text == "a model call was answered without a choice"
 
-    def test_a_stream_that_was_not_read_to_its_end_is_not(self) -> None:
+    def test_a_stream_that_was_not_read_is_not(self) -> None:
         stream = call(gen_ai__output__messages="[]", gen_ai__is_streaming=True)
         assert trouble_in([stream]) is None
+
+    def test_one_that_was_read_and_had_no_choice_is(self) -> None:
+        read = {"gen_ai__is_streaming": True, "gen_ai__response__id": "x"}
+        assert trouble_in([call(gen_ai__output__messages="[]", **read)]) is not None
+        begun = '[{"role": "assistant", "parts": [{"type": "text", "content": ""}]}]'
+        assert trouble_in([call(gen_ai__output__messages=begun, **read)]) is None
 
     def test_an_answer_of_which_nothing_is_known_is_one_if_the_agent_stumbled(self) -> None:
         """Without content in spans: the agent asked an empty list for its first choice."""
