@@ -180,7 +180,7 @@ class TestTroubleIn:
         assert trouble_in([stream]) is None
 
     def test_one_that_was_read_and_had_no_choice_is(self) -> None:
-        read = {"gen_ai__is_streaming": True, "gen_ai__response__id": "x"}
+        read: dict[str, Any] = {"gen_ai__is_streaming": True, "gen_ai__response__id": "x"}
         assert trouble_in([call(gen_ai__output__messages="[]", **read)]) is not None
         begun = '[{"role": "assistant", "parts": [{"type": "text", "content": ""}]}]'
         assert trouble_in([call(gen_ai__output__messages=begun, **read)]) is None
