@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def optimize(  # noqa: PLR0913 - each a group
     """
     if keeping.run is not None and keeping.resume is not None:
         raise ConfigurationError("--run names a new run, --resume one to go on with: give one")
-    if keeping.out.is_dir() or not keeping.out.absolute().parent.is_dir():
+    if not _can_be_written(keeping.out):
         raise ConfigurationError(f"the best prompts cannot be written to {keeping.out}")
     agent = make_agent(program)
     algorithm = make_algorithm(search.algorithm, search.parameters, {"model": search.model})
@@ -88,7 +89,11 @@ def optimize(  # noqa: PLR0913 - each a group
             test_dataset=tasks.test,
             resume=keeping.resume is not None,
         )
-    result.save(keeping.out)
+    try:
+        result.save(keeping.out)
+    except ConfigurationError as error:
+        error.result = result  # which is then printed: it is all that there is of the prompts
+        raise
     if as_json:
         print_json({**result.to_json(), "prompts": str(keeping.out)})
     else:
@@ -96,6 +101,10 @@ def optimize(  # noqa: PLR0913 - each a group
         _show_files(keeping.out, result)
     if result.stop_reason == "interrupted":
         raise typer.Exit(INTERRUPTED)
+
+
+def _can_be_written(out: Path) -> bool:
+    return not out.is_dir() and os.access(out.absolute().parent, os.W_OK)
 
 
 def _show_files(out: Path, result: agl.TrainResult) -> None:

@@ -918,7 +918,10 @@ class TestCtrlC:
         process = self.start(tmp_path, 60)
         self.wait_for(process, "inside")
         process.send_signal(signal.SIGINT)
-        time.sleep(0.1)
+        assert process.stderr is not None
+        assert (
+            process.stderr.readline() == TOLD
+        )  # so it has come, and is not made one with the next
         assert process.poll() is None
         start = time.monotonic()
         process.send_signal(signal.SIGINT)
