@@ -59,12 +59,14 @@ class Discovery:
         return slots_table(self.slots.values())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it to a JSON file, replacing it in one step.
+        """Write it to a JSON file that is its user's own, replacing it in one step.
 
         Raises:
             ConfigurationError: If the file cannot be written.
         """
-        return write_atomically(path, json.dumps(self.to_json(), indent=2, ensure_ascii=False))
+        return write_atomically(
+            path, json.dumps(self.to_json(), indent=2, ensure_ascii=False), private=True
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-able form."""

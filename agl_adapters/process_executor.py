@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import pickle
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING
 
 from agl_adapters.agent_sources import agent_source
@@ -63,7 +63,7 @@ class ProcessExecutor:
         from agl_adapters.worker_process import WorkerSetup
 
         try:
-            pickle.dumps(tracing.redaction)
+            ForkingPickler.dumps(tracing.redaction)
         except Exception as error:
             raise ConfigurationError(
                 "worker processes cannot be given the function of redact=: put it at the top level "

@@ -80,7 +80,7 @@ def export(
     rows = list(ROWS[kind](rollouts, min_reward))
     if not rows:
         raise ConfigurationError(_nothing(rollouts, min_reward, splits))
-    write_atomically(path, _parquet(rows) if kind is Format.PARQUET else _lines(rows))
+    write_atomically(path, _parquet(rows) if kind is Format.PARQUET else _lines(rows), private=True)
     return len(rows)
 
 

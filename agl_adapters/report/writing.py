@@ -28,7 +28,7 @@ def write_report(
     """Write the report of a run as one HTML file; it needs no network and no other file.
 
     Everything is taken from the store, so that any run can be reported, also one that has not
-    ended.
+    ended. The file is its user's own: it holds tasks and outputs.
 
     Args:
         store: The store, or the path of its file.
@@ -46,7 +46,7 @@ def write_report(
         if isinstance(store, str | os.PathLike):
             store = opened_store(store)
             stack.callback(store.close)
-        return write_atomically(path, report_html(store, run))
+        return write_atomically(path, report_html(store, run), private=True)
 
 
 def opened_store(path: str | os.PathLike[str]) -> SQLiteStore:

@@ -19,13 +19,17 @@ _KEYS = re.compile(
 )
 _NAMED = re.compile(
     r"""((?:api[-_]?key|authorization|access[-_]?token|client[-_]?secret)(?:\\?["'])?\s*[:=]\s*"""
-    r"""(?:\\?["'])?(?:(?:bearer|basic)\s+)?)(?!(?:bearer|basic)\b)([^\s"'\\,;}&)\[\]]{6,})""",
+    r"""(?:\\?["'])?(?:(?:bearer|basic)\s+)?)(?!(?:bearer|basic)\b|your|[<{$%])"""
+    # A word is no key: "authorization: required".
+    r"""(?=[^\s"'\\,;}&)\[\]]{0,200}\d|\S{24})([^\s"'\\,;}&)\[\]]{6,})""",
     re.IGNORECASE,
 )
 _NAME = re.compile(
     r"(?:api[-_]?key|authorization|access[-_]?token|client[-_]?secret)$", re.IGNORECASE
 )
-_BEARER = re.compile(r"(\bbearer\s+)([A-Za-z0-9._~+/=-]{8,})", re.IGNORECASE)
+_BEARER = re.compile(
+    r"(\bbearer\s+)(?=[A-Za-z._~+/=-]{0,200}\d|\S{24})([A-Za-z0-9._~+/=-]{8,})", re.IGNORECASE
+)
 _IN_ADDRESS = re.compile(
     r"(\b[a-z][a-z0-9+.-]{0,20}://)[^\s/:@\"'\\]{0,200}:[^\s/@\"'\\]{1,500}@", re.IGNORECASE
 )

@@ -58,6 +58,8 @@ def test_a_credential_is_taken_out(text: str, clean: str) -> None:
         "What is the key to a good meeting? The token economy; a secret sign.",
         "at http://127.0.0.1:8000/v1?q=keys, mailto:a@b.c, 10:30@noon",
         "The bearer of this letter",
+        "Use bearer authentication. Authorization: required, api_key=YOUR_API_KEY",
+        "curl -H 'Authorization: Bearer <your_token1>' -H 'api-key: ${API_KEY_1}' -d {key}",
         '{"role": "user", "content": "api: x"}',
         "simulated",
     ],

@@ -37,6 +37,28 @@ def test_leaves_the_old_one_and_nothing_else_if_it_fails(
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="other systems have other rights")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o277])
+def test_can_be_its_users_own_from_the_start(
+    tmp_path: Path, umask: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+    fsync = os.fsync
+
+    def looked_at(descriptor: int) -> None:
+        modes.append(os.fstat(descriptor).st_mode & 0o077)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", looked_at)
+    before = os.umask(umask)
+    try:
+        path = write_atomically(tmp_path / "a.json", "x", private=True)
+    finally:
+        os.umask(before)
+    assert modes == [0]
+    assert path.stat().st_mode & 0o077 == 0
+
+
 def test_can_be_read_by_others_like_any_file(tmp_path: Path) -> None:
     umask = os.umask(0o022)
     try:

@@ -315,6 +315,8 @@ class TestRun:
         if capture_content:
             agl.export(trainer.store, "r", tmp_path / "e.jsonl", format="chat-sft", min_reward=0)
         result.save(tmp_path / "prompts.json")
+        private = {path.name for path in tmp_path.iterdir() if not path.stat().st_mode & 0o077}
+        assert private >= {"runs.db", "report.html"} | ({"e.jsonl"} if capture_content else set())
         trainer.store.close()
         spans = exported.get_finished_spans()
         assert len(spans) > 20
