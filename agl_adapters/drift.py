@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
 from agl_core.binding import Binding
+from agl_core.credentials import without_credentials
 from agl_core.errors import ConfigurationError, PlaceholderError, PromptDriftError
 from agl_core.prompts import PromptTemplate
 from agl_core.provenance import Rendered
-from agl_core.text import cut
+from agl_core.text import cut, printable
 
 __all__ = ["InUse", "OnDrift", "PromptsBinding"]
 
@@ -28,7 +29,7 @@ _SHOWN = 60
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message, RuntimeWarning, stacklevel=2)
+    warnings.warn(printable(without_credentials(message)), RuntimeWarning, stacklevel=2)
 
 
 class InUse:

@@ -16,6 +16,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from agl_core.budgets import BudgetExhaustedError
+from agl_core.credentials import without_credentials
 from agl_core.errors import AglError
 from agl_core.text import printable
 
@@ -106,5 +107,5 @@ def _place(lines: list[str]) -> str:
 
 
 def _say(what: str) -> None:
-    line = Text.assemble(("agl: ", "bold red"), printable(what))
+    line = Text.assemble(("agl: ", "bold red"), printable(without_credentials(what)))
     Console(stderr=True, highlight=False).print(line, soft_wrap=True)

@@ -438,6 +438,10 @@ class Trainer:
             self._callback.on_start(plan)
             for warning in plan_warnings(plan):
                 self._callback.on_warning(warning)
+            if self._algorithm.models and not self._discretion.capture_content:
+                self._callback.on_warning(
+                    "content is not captured: critiques see the prompt and scores, and no run"
+                )
             yield session
 
     @contextlib.asynccontextmanager

@@ -23,6 +23,7 @@ from agl_core.datasets import load_dataset
 from agl_core.execution import Attempt, RolloutRequest
 from agl_core.executors import Executor, LocalExecutor
 from agl_core.prompts import PromptTemplate
+from agl_core.redaction import Redaction
 from agl_core.spans import Span
 from agl_core.tracing import Tracing
 
@@ -175,6 +176,20 @@ async def test_the_results_are_those_of_the_local_executor(
         "lose_placeholder",
         "complain",
     }
+
+
+async def test_spans_and_outputs_are_redacted_before_they_leave_the_worker(
+    agents: Any, model: SimulatedModel
+) -> None:
+    async with opened(agents.agent, redaction=Redaction("Hi [a-z]+")) as running:
+        attempt = await running.run(request(case="ask"))
+    assert attempt.status == "succeeded"
+    assert "ECHO[[redacted].]" in str(attempt.reward and attempt.reward.feedback)
+    assert "[redacted]" in str(attempt.spans)
+    assert "Hi ask" not in str((attempt.spans, attempt.reward, attempt.output))
+    with pytest.raises(agl.ConfigurationError, match="the function of redact="):
+        async with opened(agents.agent, redaction=Redaction(lambda text: text)):
+            pass
 
 
 async def test_a_wrapped_program_has_the_same_results_and_leaves_spans_when_it_dies(

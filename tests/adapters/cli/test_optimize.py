@@ -104,7 +104,11 @@ def test_eval_scores_the_program_as_it_is(shop: Shop) -> None:
     assert "Lowest scores" in shown
     assert "another room was right" in shown
     assert "Spent: 29 rollouts" in shown
-    facts = shop.json("eval", "--seed", "1")
+    facts = shop.json("eval", "--seed", "1", "--redact", "another [a-z]+", "--store", "kept.db")
+    assert "[redacted] was right" in [task["feedback"] for task in facts["tasks"]]
+    kept = b"".join(path.read_bytes() for path in shop.folder.glob("kept.db*"))
+    assert b"[redacted] was right" in kept
+    assert b"another room" not in kept
     assert len(facts["tasks"]) == 29
     scores = [task["score"] for task in facts["tasks"]]
     assert facts["score"] == pytest.approx(sum(scores) / 29)
@@ -180,6 +184,7 @@ def test_a_program_that_fails_is_told_in_one_line(shop: Shop) -> None:
     [
         (["discover", "--tasks", "no.jsonl"], "cannot read the dataset no.jsonl"),
         (["eval", "--tasks", "no.jsonl"], "cannot read the dataset no.jsonl"),
+        (["eval", "--redact", "("], "redact has '(', which is no regular expression"),
         (["eval", "--prompts", "no.json"], "cannot read the prompts no.json"),
         (["optimize", "--out", "no/prompts.json"], "the best prompts cannot be written to"),
         (["optimize", "--algorithm", "best"], "--algorithm is 'best'"),
