@@ -32,8 +32,8 @@ import agl_adapters as agl
 from agl_adapters.testing import Fault, SimulatedModel, simulated_model
 
 RUNNERS = 64
-CHUNK = 2_000
-TIMEOUT = 5.0
+CHUNK = 5_000
+TIMEOUT = 30.0
 MODEL = "gpt-4o-mini"
 RATES = {
     "429": 0.02,
@@ -167,7 +167,7 @@ class Soak:
         model = self._model
         faults = [Fault(kind, rate=rate, seconds=0.3) for kind, rate in RATES.items()]
         model.configure(faults=faults, latency=0.02)
-        self._run("warm.db", 200, Sampled(1_000))
+        self._run("warm.db", 100, Sampled(1_000))
         before = settled(look())
         model.reset()
         watch = Sampled(max(1, rollouts // 20))

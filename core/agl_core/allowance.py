@@ -11,7 +11,7 @@ from agl_core.genai import is_model_call
 from agl_core.spans import Span
 from agl_core.text import cut
 
-__all__ = ["DROPPED", "OMITTED", "SpanAllowance"]
+__all__ = ["DROPPED", "OMITTED", "SpanAllowance", "searchable"]
 
 OMITTED = "agl.content_omitted"
 """The attribute of a span whose long texts were left out: the rollout had too many before."""
@@ -60,6 +60,16 @@ class SpanAllowance:
             size = sum(map(_size, _values(span)))
         self._room -= size
         return span
+
+
+def searchable(span: Span) -> Span:
+    """Return a span whose texts are short enough to be searched for what must not be in them.
+
+    To look through 50 MB takes seconds, in which no other rollout runs.
+    """
+    if any(_size(value) > _VALUE for value in _values(span)):
+        return _changed(span, _fitted)
+    return span
 
 
 def _values(span: Span) -> list[Any]:

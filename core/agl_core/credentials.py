@@ -36,10 +36,11 @@ _IN_ADDRESS = re.compile(
 _IN_QUERY = re.compile(
     r"([?&](?:api[-_]?key|key|token|access[-_]?token|sig|signature)=)[^&\s\"'\\#]+", re.IGNORECASE
 )
-# One of these stands in every text that the expressions above change.
-_HINTS = re.compile(
-    r"sk-|gsk_|hf_|AKIA|AIza|gh[pousr]_|xox|key|authorization|token|secret|bearer|://|sig",
-    re.IGNORECASE,
+# One of these stands, in small letters, in every text that the expressions above change. Looked
+# for one by one: an expression of all of them takes fifty times as long.
+_HINTS = (
+    *("sk-", "gsk_", "hf_", "akia", "aiza", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "xox"),
+    *("key", "authorization", "token", "secret", "bearer", "://", "sig"),
 )
 _VARIABLE = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
 
@@ -67,7 +68,8 @@ class Credentials:
         for value in self._values:
             if value in text:
                 text = text.replace(value, REMOVED)
-        if _HINTS.search(text) is None:
+        lowered = text.lower()
+        if not any(hint in lowered for hint in _HINTS):
             return text
         text = _IN_ADDRESS.sub(rf"\1{REMOVED}@", text)
         text = _IN_QUERY.sub(rf"\1{REMOVED}", text)

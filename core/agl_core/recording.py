@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from agl_core.allowance import DROPPED, SpanAllowance
+from agl_core.allowance import DROPPED, SpanAllowance, searchable
 from agl_core.errors import RedactionError
 from agl_core.genai import without_content
 from agl_core.redaction import Redaction
@@ -123,7 +123,7 @@ class Recording:
                 self._listener.started(copy)
 
     def ended(self, span: ReadableSpan) -> Span | None:
-        """Keep a span of this rollout; return what may be known of it, uncut.
+        """Keep a span of this rollout; return what may be known of it, not yet cut to be kept.
 
         The same span may be handed in twice; the second time nothing is returned.
         """
@@ -144,7 +144,8 @@ class Recording:
         if copy is None:
             return None
         try:
-            return self.redaction.span(copy if self.capture_content else without_content(copy))
+            known = copy if self.capture_content else without_content(copy)
+            return self.redaction.span(searchable(known))
         except RedactionError as error:
             self.failure = self.failure or error
             return None

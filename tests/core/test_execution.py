@@ -18,6 +18,7 @@ from agl_core.datasets import load_dataset
 from agl_core.errors import ModelError, PlaceholderError, RewardError
 from agl_core.execution import Attempt, RolloutRequest, RunningAttempt
 from agl_core.prompts import PromptTemplate
+from agl_core.redaction import Redaction
 from agl_core.rewards import Reward
 from agl_core.tracing import Tracing
 
@@ -530,6 +531,24 @@ def test_of_a_huge_error_both_ends_are_kept(attempt: Callable[..., Attempt]) -> 
     assert len(done.error) < 9_000
     (root,) = done.spans
     assert len(str(root.to_json())) < 1_000_000
+
+
+def test_of_a_huge_text_not_all_is_searched_for_what_must_not_be_written() -> None:
+    """It would take seconds, in which nobody else runs."""
+    searched: list[int] = []
+
+    def note(text: str) -> str:
+        searched.append(len(text))
+        return text
+
+    def fail(task: Any) -> None:
+        raise ValueError("word " * 1_000_000)
+
+    tracing = Tracing(redaction=Redaction(note))
+    done = RunningAttempt(FunctionAgent(fail), request(), tracing).run()
+    assert done.status == "failed"
+    assert 100_000 < max(searched) <= 1_001_000
+    tracing.shutdown()
 
 
 def test_a_huge_result_is_shown_in_part(attempt: Callable[..., Attempt]) -> None:
