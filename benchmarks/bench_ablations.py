@@ -101,9 +101,11 @@ SEARCHES: dict[str, Any] = {
     "no confirmation": replace(DEFAULT, race=Race(BLOCK, confirmations=0)),
     "no racing": replace(DEFAULT, race=Race(10_000)),
     "no memory": replace(DEFAULT, memory=Forgetful),
-    "no large first step": replace(DEFAULT, steps=(EachCritique(), MergedCritiques())),
-    "no merge": replace(DEFAULT, steps=(AllCritiques(), EachCritique())),
-    "large steps only": replace(DEFAULT, steps=(AllCritiques(),)),
+    "no large steps": replace(DEFAULT, steps=(EachCritique(), MergedCritiques())),
+    "in parts if worse": replace(
+        DEFAULT, steps=(AllCritiques(), EachCritique(), MergedCritiques())
+    ),
+    "in parts, no merge": replace(DEFAULT, steps=(AllCritiques(), EachCritique())),
     "no shared batch": replace(DEFAULT, evidence=OwnBatches(SIZE, CRITIQUES)),
     "best parents": replace(DEFAULT, parents="best"),
     "Pareto parents": replace(DEFAULT, parents="pareto"),

@@ -28,9 +28,9 @@ def test_of_the_default_search_is_expected_and_bounded() -> None:
     work = APO("m", **SMALL).workload(SIZE)
     # The seed; then twice a batch of 16, and one child that is kept.
     assert work.rollouts == 29 + 2 * (16 + 29)
-    # Twice a batch, and six children that are each validated and confirmed.
-    assert work.most_rollouts == 29 + 2 * (16 + 6 * 2 * 29)
-    assert (work.calls, work.most_calls) == (2 * (4 + 1), 2 * (4 + 6))
+    # Twice a batch, and a child that is validated and confirmed.
+    assert work.most_rollouts == 29 + 2 * (16 + 2 * 29)
+    assert (work.calls, work.most_calls) == (2 * (4 + 1), 2 * (4 + 1))
 
 
 @pytest.mark.parametrize("search", [APO, APO.published])

@@ -33,8 +33,8 @@ class CritiqueMemory:
             for critique in self.failed[-_FAILED:]
         )
         return (
-            "These edits were tried and lowered the reward. Do not propose them again as they "
-            f"are:\n\n{items}"
+            "These edits were tried, some of them together, and lowered the reward. Do not propose "
+            f"them again as they are:\n\n{items}"
         )
 
     def for_rewrite(self, name: str, critiques: Sequence[Critique], parent: str) -> str:

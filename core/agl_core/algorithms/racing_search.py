@@ -14,7 +14,7 @@ from agl_core.algorithms.memory import CritiqueMemory
 from agl_core.algorithms.pool import ParentChoice, Pool
 from agl_core.algorithms.proposals import Proposals
 from agl_core.algorithms.racing import PERFECT, Race
-from agl_core.algorithms.steps import AllCritiques, EachCritique, MergedCritiques, Round, Step
+from agl_core.algorithms.steps import AllCritiques, Round, Step
 from agl_core.candidates import Candidate
 from agl_core.edits import Critique
 from agl_core.session import Session
@@ -28,10 +28,9 @@ class RacingSearch:
     """Each round improves one parent by as few rollouts as it takes.
 
     The parent is run on training tasks, once for all its children, and what fell short is shared
-    out among critiques. The first child takes in all critiques of the round and is raced against
-    the best candidate. If it holds its own, the next round builds upon it. Only if it is worse, a
-    child of each single critique is raced in the same way, and of those that hold their own one
-    more child that takes in all of their critiques.
+    out among critiques. A child takes in all critiques of the round and is raced against the best
+    candidate. If it holds its own, the next round builds upon it. If it is worse, critics are told
+    what has failed.
 
     What was run before is not run again: the same prompts on the same task are one rollout.
     """
@@ -45,8 +44,10 @@ class RacingSearch:
     """Rounds."""
     parents: ParentChoice = "newest"
     """How a round chooses its parent."""
-    steps: Sequence[Step] = (AllCritiques(), EachCritique(), MergedCritiques())
-    """How a round makes children of it."""
+    steps: Sequence[Step] = (AllCritiques(),)
+    """How a round makes children of it. `EachCritique` and `MergedCritiques` after the first would
+    take a step that was worse in parts. That costs a validation for each critique, for which rounds
+    with fresh critiques bring more."""
     memory: Callable[[], CritiqueMemory] = CritiqueMemory
     """What is kept of earlier critiques."""
     demonstrations: Demonstrations | None = None

@@ -25,9 +25,9 @@ class Round:
     race: Callable[[Candidate], Awaitable[bool]]
     """Runs a candidate against the best one; returns whether it holds its own."""
     kept: list[Critique] = field(default_factory=list[Critique])
-    """Critiques whose own rewrite held its own."""
+    """Critiques whose rewrite held its own."""
     failed: list[Critique] = field(default_factory=list[Critique])
-    """Critiques whose own rewrite did not."""
+    """Critiques whose rewrite did not."""
 
     async def child(self, critiques: Sequence[Critique], label: str) -> Candidate | None:
         """Return a child of the parent, or None if a call failed."""
@@ -54,13 +54,13 @@ class AllCritiques:
     async def take(self, round: Round) -> bool:
         """Take the step; see `Step`."""
         child = round.proposals.admit(await round.child(round.critiques, "all critiques"))
-        if child is not None and await round.race(child):
+        if child is None:
+            return False
+        if await round.race(child):
             round.kept.extend(round.critiques)
             return True
-        if len(round.critiques) == 1:
-            round.failed.extend(round.critiques)
-            return True
-        return False
+        round.failed.extend(round.critiques)
+        return len(round.critiques) == 1
 
     def most_children(self, critiques: int) -> int:
         """Return the number of children; see `Step`."""
@@ -78,6 +78,7 @@ class EachCritique:
             round.child([critique], label)
             for critique, label in zip(round.critiques, labels, strict=True)
         )
+        round.failed.clear()  # a critique's own child tells more of it than one of several does
         # In their order, whichever was made first: a run can be repeated.
         admitted = [round.proposals.admit(child) for child in children]
         for critique, child in zip(round.critiques, admitted, strict=True):

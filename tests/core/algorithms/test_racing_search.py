@@ -77,18 +77,22 @@ async def test_the_critiques_of_a_round_are_one_step(engine: SimpleNamespace) ->
         assert len(client.requests) == 3
 
 
-async def test_a_step_that_is_worse_is_taken_in_parts(engine: SimpleNamespace) -> None:
-    client = engine.ScriptedModel(critics("Rule 1.", "Rule 7. Rule 8."))
-    watcher = engine.Watcher()
+async def test_a_step_that_is_worse_is_dropped_and_the_next_critic_told(
+    engine: SimpleNamespace,
+) -> None:
+    rules = ["Rule 1. Rule 7.", "Rule 8.", "Rule 1.", "Rule 2."]
+    client, watcher = engine.ScriptedModel(critics(*rules)), engine.Watcher()
     async with engine.in_session(
         by_rules("12"), client=client, callback=watcher, **SPLITS
     ) as session:
-        await apo(beam_rounds=1).run(session)
-        scores = validated(session)
-        assert scores["You book. Rule 1."] == 0.6
-        assert max(scores, key=lambda text: scores[text]) == "You book. Rule 1."
-        assert "You book. Rule 7. Rule 8." not in scores
+        await apo().run(session)
+        assert validated(session) == {"You book.": 0.3, "You book. Rule 1. Rule 2.": 0.9}
     assert any("dropped after" in message for message in watcher.messages)
+    critiques = [r for r in client.requests if not r.startswith("Rewrite a prompt")]
+    assert "Earlier edits" not in critiques[0]
+    told = critiques[-1].partition("Earlier edits")[2]
+    assert "Rule 7." in told
+    assert "Rule 8." in told
 
 
 async def test_a_step_that_is_no_better_is_built_upon(engine: SimpleNamespace) -> None:
