@@ -40,10 +40,10 @@ def support():
 AGENTS = {"handbook": handbook, "functions": functions, "support": support}
 
 
-def optimize(name: str, seed: int, rollouts: int) -> agl.TrainResult:
+def optimize(name: str, seed: int, rollouts: int, tasks: int | None = None) -> agl.TrainResult:
     """Search for better prompts of an agent."""
     agent, load_tasks = AGENTS[name]()
-    train, val, test = (load_tasks(split) for split in ("train", "val", "test"))
+    train, val, test = (load_tasks(split)[:tasks] for split in ("train", "val", "test"))
     trainer = agl.Trainer(agl.APO("gpt-4o"), budget=agl.Budget(rollouts=rollouts), seed=seed)
     return trainer.fit(agent, train, val, test_dataset=test)
 
@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("agent", choices=AGENTS)
     parser.add_argument("--live", action="store_true", help="use the real service, not simulated")
     parser.add_argument("--rollouts", type=int, default=240, help="spend no more than these")
+    parser.add_argument("--tasks", type=int, help="use only so many of each split")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.live and not os.environ.get("OPENAI_API_KEY"):
@@ -61,7 +62,8 @@ def main() -> None:
     print("the real service" if arguments.live else "SIMULATED model: no key, no network")
     simulated = simulated_model(arguments.agent, seed=arguments.seed)
     with nullcontext() if arguments.live else simulated:
-        print(optimize(arguments.agent, arguments.seed, arguments.rollouts).report())
+        result = optimize(arguments.agent, arguments.seed, arguments.rollouts, arguments.tasks)
+        print(result.report())
 
 
 if __name__ == "__main__":

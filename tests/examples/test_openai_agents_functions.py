@@ -1,6 +1,5 @@
 """The coding example: its unit tests in a process of their own, its one repair, its prompt."""
 
-import os
 import subprocess
 import sys
 from importlib import import_module
@@ -60,17 +59,19 @@ def test_code_that_runs_away_fails_its_tests_and_nothing_else(
     assert max(map(len, told)) <= 300
 
 
-def test_the_code_sees_none_of_this_process(program: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_sees_none_of_this_process_and_has_little_memory(
+    program: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SECRET", "hidden")
-    code = "import os\ndef look(what):\n    return sorted(os.environ) if what else os.listdir()"
+    code = "import os\ndef look(what):\n    return eval(what)"
     tests = [
-        {"about": "environment", "arguments": [True], "expected": []},
-        {"about": "folder", "arguments": [False], "expected": ["out"]},
+        {"about": "environment", "arguments": ["'SECRET' in os.environ"], "expected": False},
+        {"about": "folder", "arguments": ["os.listdir()"], "expected": ["out"]},
+        {"about": "memory", "arguments": ["len(bytearray(2**30))"], "expected": 2**30},
     ]
-    told = program.functions.failures(code, tests)
-    assert "folder" not in " ".join(told)
-    assert "SECRET" in os.environ
-    assert "SECRET" not in " ".join(told)
+    (told,) = program.functions.failures(code, tests)
+    assert told.startswith("memory: ")
+    assert "MemoryError" in told
 
 
 async def test_what_fails_is_told_once_and_repaired(

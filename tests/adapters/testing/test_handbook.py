@@ -89,6 +89,7 @@ def test_a_critic_sees_which_call_went_wrong_and_where() -> None:
     right = f"{QUESTION}\n\nSearch: annual leave office staff\n\n{FOUND}\n\nAnswer: 27 days [H04]"
     assert handbook().breaches(right) == []
     assert handbook().breaches(FOUND) is None
+    assert handbook().breaches(f"{QUESTION}\nAnswer: 27 days") is None  # from no documents
 
 
 def test_is_built_in_and_knows_what_is_no_question() -> None:
