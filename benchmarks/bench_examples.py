@@ -22,6 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rollouts", type=int, default=240)
+    parser.add_argument("--agents", nargs="*", help="by default all of them")
     arguments = parser.parse_args()
     sys.path.insert(0, str(examples_folder()))
     examples = import_module("better_prompts")
@@ -30,7 +31,7 @@ def main() -> None:
         f"{'agent':10} {'seed':>4}  {'rollouts':>11}  {'validation':>14}  {'test':>14}"
         f"  {'95% interval':>16}  {'verdict':12}  seconds"
     )
-    for name in examples.AGENTS:
+    for name in arguments.agents or examples.AGENTS:
         runs: list[agl.TrainResult] = []
         with simulated_model(name) as model:
             for seed in range(arguments.seeds):

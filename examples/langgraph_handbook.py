@@ -39,7 +39,8 @@ def build_graph() -> CompiledStateGraph:
         return {"documents": handbook.search(written[-1] if written else state["question"])}
 
     def answerer(state: State) -> dict[str, str]:
-        told = "\n".join([state["question"], "", *state["documents"]])
+        documents = state["documents"] or ["none"]
+        told = "\n".join([state["question"], "", "Documents:", *documents])
         reply = llm.invoke([SystemMessage(ANSWERER_PROMPT), ("user", told)])
         return {"answer": reply.text}
 

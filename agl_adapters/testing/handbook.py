@@ -121,6 +121,7 @@ DOCUMENT = re.compile(
     r"\[(?P<number>H\d+)\] (?P<title>[A-Z][a-z ]+), (?P<staff>\w+) staff, "
     r"(?P<state>edition|draft) (?P<year>\d{4})\. (?P<says>[^\n\r\\\"\[]+)"
 )
+LISTED = re.compile(r"\bDocuments:")
 AMOUNT = re.compile(r"\b(\d+ [a-z]+)")
 ANSWER = re.compile(r"\bAnswer: (?P<answer>(?:\d+ [a-z]+|not found)(?: \[H\d+\])?)")
 NOT_FOUND = "not found"
@@ -224,9 +225,10 @@ class Answering(Stage[Found]):
     """Answers a question from the documents that were found for it."""
 
     def seen(self, text: str) -> list[Seen[Found]]:
-        """The questions in a text with documents after them, and the answers."""
+        """The questions in a text with a list of documents after them, and the answers."""
         text = unescaped(text)
-        steps: list[tuple[int, Question | Document | str]] = [*_questions(text)]
+        steps: list[tuple[int, Question | Document | str | None]] = [*_questions(text)]
+        steps += [(found.start(), None) for found in LISTED.finditer(text)]
         steps += [(found.start(), _document(found)) for found in DOCUMENT.finditer(text)]
         steps += [(found.start(), found["answer"]) for found in ANSWER.finditer(text)]
         seen: list[Seen[Found]] = []
@@ -235,11 +237,12 @@ class Answering(Stage[Found]):
                 seen.append(Seen(Found(step)))
             elif seen and not seen[-1].done:
                 last = seen[-1]
-                if isinstance(step, Document):
-                    last.situation.documents.append(step)
-                    last.asked_at = place
-                else:
+                if isinstance(step, str):
                     last.done, last.done_at = step, place
+                    continue
+                last.asked_at = place
+                if step is not None:
+                    last.situation.documents.append(step)
         return seen
 
     def ways(self, situation: Found, names: Collection[str]) -> Sequence[str]:

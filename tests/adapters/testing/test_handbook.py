@@ -17,7 +17,7 @@ DOCUMENTS = [
     "[H03] Annual leave, office staff, edition 2020. They have 25 days.",
     "[H04] Annual leave, office staff, edition 2023. They have 27 days.",
 ]
-FOUND = "\n".join([QUESTION, "", *DOCUMENTS])
+FOUND = "\n".join([QUESTION, "", "Documents:", *DOCUMENTS])
 RULES = [*SEARCHING, *ANSWERING]
 PARAPHRASES = {
     "story": "Drop everything that is only background.",
@@ -70,6 +70,7 @@ def test_the_answer_is_taken_from_the_documents_by_the_rules(missing: str, answe
 
 def test_what_the_documents_do_not_say_is_not_known() -> None:
     assert ask(FOUND.replace("Annual leave", "Sick pay")) == "Answer: not found"
+    assert ask(f"{QUESTION}\n\nDocuments:\nnone") == "Answer: not found"
 
 
 def test_a_rule_is_stated_in_whatever_words() -> None:
