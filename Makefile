@@ -9,7 +9,7 @@ PIP := $(VENV_PYTHON) -m pip --disable-pip-version-check
 STAMP := .venv/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install check browser test docs demo bench format lock clean
+.PHONY: help install check browser test docs screens demo bench format lock clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -59,6 +59,9 @@ docs: install ## Build the documentation into build/site.
 	@$(VENV_PYTHON) -m typer agl_adapters.cli.commands utils docs --name agl \
 		--title "Every option" --output docs/cli.md
 	NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build --quiet
+
+screens: install ## Make the pictures of docs/images anew, in Chromium.
+	$(VENV_PYTHON) benchmarks/screens.py
 
 demo: install ## Optimize the example's LangGraph program against the simulated model.
 	@$(VENV_PYTHON) -c "from agl_adapters.cli import main; main()" demo

@@ -58,8 +58,9 @@ class ReportingGroup(TyperGroup):
                 _say(_brief(str(error)))
             else:
                 _say(f"{type(error).__name__}: {error} (-v shows where)")
-            if isinstance(error, AglError) and error.result is not None:
-                _say(f"the best so far:\n{error.result.report()}")
+            found = error.result if isinstance(error, AglError) else None
+            if found is not None and found.best_score is not None:
+                _say(f"the best so far:\n{found.report()}")
             stopped = isinstance(error, BudgetExhaustedError) and error.reason == "interrupted"
             raise typer.Exit(INTERRUPTED if stopped else ERROR) from None
 

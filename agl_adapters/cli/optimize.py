@@ -60,7 +60,7 @@ def optimize(  # noqa: PLR0913 - each a group
     if not _can_be_written(keeping.out):
         raise ConfigurationError(f"the best prompts cannot be written to {keeping.out}")
     agent = make_agent(program)
-    algorithm = make_algorithm(search.algorithm, search.parameters, {"model": search.model})
+    algorithm = make_algorithm(search.algorithm, search.settings, {"model": search.model})
     store = agl.SQLiteStore(keeping.store)
     trainer = agl.Trainer(
         algorithm,

@@ -105,9 +105,20 @@ class SearchOptions:
         list[str],
         typer.Option("--set", metavar="NAME=VALUE", help="A parameter of the algorithm."),
     ] = field(default_factory=list[str])
+    demonstrations: Annotated[
+        int | None,
+        typer.Option(min=0, help="Examples of the agent's own that APO may add to each prompt."),
+    ] = None
     accept: Annotated[
         Accepted, typer.Option(help="Give new prompts back on any gain, or only if improved.")
     ] = Accepted.GAIN
+
+    @property
+    def settings(self) -> list[str]:
+        """The algorithm's parameters, those with an option of their own among them."""
+        own = {"demonstrations": self.demonstrations}
+        given = [f"{name}={value}" for name, value in own.items() if value is not None]
+        return [*given, *self.parameters]
 
 
 _Slots = partial(typer.Option, rich_help_panel="Which prompts")

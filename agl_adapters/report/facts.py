@@ -100,6 +100,8 @@ class RunFacts:
     """In the order in which they were written."""
     simulated: bool
     """Whether the simulated model answered, the agent or the optimizer."""
+    optimizer: ModelUsage = field(default_factory=ModelUsage)
+    """What the optimizer's model calls took."""
     limits: Mapping[str, int] = field(default_factory=dict[str, int])
     """What could not be shown in full: what, and how often."""
 
@@ -168,15 +170,15 @@ class RunFacts:
 
     @property
     def usage(self) -> Mapping[str, Any]:
-        """What was spent. Of a run without a result, what its rollouts took."""
+        """What was spent. Of a run without a result, what is written down so far."""
         result = self.record.result
         if result is not None:
             return result["usage"]
-        total = sum((rollout.usage for rollout in self.rollouts), ModelUsage())
+        total = sum((rollout.usage for rollout in self.rollouts), self.optimizer)
         ended = max((r.started + r.seconds for r in self.rollouts), default=self.record.created)
         return {
             "rollouts": len(self.rollouts),
-            "model_calls": total.model_calls + self.activity.calls,
+            "model_calls": total.model_calls,
             "input_tokens": total.input_tokens,
             "output_tokens": total.output_tokens,
             "dollars": total.dollars,

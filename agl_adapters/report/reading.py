@@ -10,7 +10,7 @@ from agl_adapters.report.facts import CandidateFacts, RolloutFacts, RunFacts, Ta
 from agl_core import genai
 from agl_core.candidates import Candidate
 from agl_core.prompts import PromptTemplate, Resources, fingerprint
-from agl_core.rollouts import Rollout
+from agl_core.rollouts import ModelUsage, Rollout
 from agl_core.runs import known_run
 from agl_core.simulation import is_simulated_id
 from agl_core.store import RolloutKey, RunRecord, Store
@@ -46,8 +46,7 @@ class RunReader:
         self._created: float | None = None
         self._since = 0.0
         self._rollouts: dict[RolloutKey, RolloutFacts] = {}
-        self._calls = 0
-        self._simulated_call = False
+        self._forget_calls()
 
     def read(self) -> RunFacts:
         """Return the run as it is now.
@@ -59,7 +58,7 @@ class RunReader:
         record = known_run(self._store, self._run)
         if record.created != self._created:
             self._created, self._since = record.created, 0.0
-            self._calls, self._simulated_call = 0, False
+            self._forget_calls()
             self._rollouts.clear()
         # Before the rollouts: what is written meanwhile is read again the next time.
         activity = self._store.activity(self._run)
@@ -69,13 +68,17 @@ class RunReader:
         rollouts = tuple(self._rollouts.values())
         tasks = self._tasks(rollouts)
         candidates = self._candidates(record, rollouts)
+        self._read_calls(activity.calls)
         return RunFacts(
             record=record,
             activity=activity,
             tasks=tasks,
             candidates=candidates,
             rollouts=rollouts,
-            simulated=self._is_simulated(record, rollouts, activity.calls),
+            simulated=bool((record.plan or {}).get("simulated"))
+            or self._simulated_call
+            or any(rollout.simulated for rollout in rollouts),
+            optimizer=self._optimizer,
         )
 
     def _tasks(self, rollouts: tuple[RolloutFacts, ...]) -> list[TaskFacts]:
@@ -126,17 +129,18 @@ class RunReader:
                 candidates.append(CandidateFacts(number, unknown, None, bound, None, False, False))
         return candidates
 
-    def _is_simulated(
-        self, record: RunRecord, rollouts: tuple[RolloutFacts, ...], calls: int
-    ) -> bool:
-        if (record.plan or {}).get("simulated") or any(r.simulated for r in rollouts):
-            return True
-        if calls != self._calls:  # they hold long texts
-            self._calls = calls
-            self._simulated_call = any(
-                is_simulated_id(call.get("response_id")) for call in self._store.calls(self._run)
-            )
-        return self._simulated_call
+    def _forget_calls(self) -> None:
+        self._calls, self._simulated_call, self._optimizer = 0, False, ModelUsage()
+
+    def _read_calls(self, calls: int) -> None:
+        """Read the optimizer's calls, if there are new ones: they hold long texts."""
+        if calls == self._calls:
+            return
+        self._forget_calls()
+        self._calls = calls
+        for call in self._store.calls(self._run):
+            self._simulated_call |= is_simulated_id(call.get("response_id"))
+            self._optimizer += ModelUsage(*call.get("usage", ()))
 
 
 def bound_fingerprint(resources: Resources, own: Resources) -> str:

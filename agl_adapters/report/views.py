@@ -224,6 +224,11 @@ def _diffs_note(facts: RunFacts) -> str:
     if facts.finalist is facts.best:
         when = "came back" if facts.record.result is not None else "are the best so far"
         return f"From the seed's prompts to those that {when}: {title(facts.finalist)}."
+    if facts.record.result is None:
+        return (
+            "No candidate is known to be better than the seed yet. This is how "
+            f"{title(facts.finalist)} differs, which scores best of the others."
+        )
     return (
         f"The seed's prompts came back. This is how {title(facts.finalist)} "
         "differs, which was compared with them."

@@ -98,7 +98,10 @@ class Services:
         """Take note that a rollout or a call was given up."""
         self._lost += 1
         if not self._answered_once and trouble.overall:
-            self._end(f"{self.host(trouble.service).title} cannot be used: {trouble.text}")
+            self._end(
+                f"{self.host(trouble.service).title} cannot be used: {trouble.text.rstrip('.')}. "
+                "Is it up, and the one that you mean (OPENAI_BASE_URL, or what the program sets)?"
+            )
         elif self._answered_once and self._lost >= _LOST:
             self._end(
                 f"the last {self._lost} rollouts and model calls all failed for reasons that are "

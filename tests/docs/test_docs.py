@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
+from agl_adapters.cli import commands
 from agl_adapters.testing import simulated_model
 
 ROOT = Path(__file__).parents[2]
 SHOP = Path(__file__).parent / "shop"
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-GENERATED = "cli.md"  # made by `make docs`, which checks the links to it
+EVERY_OPTION = ROOT / "docs" / "cli.md"  # made by `make docs`
+PAGES = sorted({ROOT / "README.md", *(ROOT / "docs").rglob("*.md")} - {EVERY_OPTION})
 TASKS = 8  # of each split: enough to run everything, few enough to be fast
 BIN = Path(sys.executable).parent
 
@@ -104,5 +106,23 @@ def test_the_code_of_a_page_runs(page: Path) -> None:
 def test_pages_name_no_place_that_is_not_there() -> None:
     for page in PAGES:
         for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
-            if not re.match(r"\w+:", link) and link != GENERATED:
+            if not re.match(r"\w+:", link):
                 assert (page.parent / link).exists(), f"{page.relative_to(ROOT)}: {link}"
+
+
+def test_every_option_is_on_its_page() -> None:
+    command: Any = typer.main.get_command(commands.app)
+    page = EVERY_OPTION.read_text()
+    for name, section in _sections(command, "agl"):
+        assert f"`{name}`" in page, f"{name}: run make docs"
+        for option in section:
+            assert f"`{option}" in page or f", {option}" in page, f"{name} {option}: run make docs"
+
+
+def _sections(command: Any, name: str) -> Iterator[tuple[str, list[str]]]:
+    for child, found in command.commands.items():
+        if hasattr(found, "commands"):
+            yield from _sections(found, f"{name} {child}")
+        else:
+            options = [opt for p in found.params for opt in p.opts if opt.startswith("--")]
+            yield f"{name} {child}", options

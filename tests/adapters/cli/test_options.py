@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from typer.testing import CliRunner
 
-from agl_adapters.cli.options import with_groups
+from agl_adapters.cli.options import SearchOptions, with_groups
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,3 +47,11 @@ def test_options_are_checked_and_told_as_always() -> None:
     assert "Carry it." in output
     assert "--kilos" in output
     assert "--basket" not in output
+
+
+def test_demonstrations_are_a_parameter_of_the_algorithm_like_any_other() -> None:
+    assert SearchOptions(demonstrations=3, parameters=["beam_width=2"]).settings == [
+        "demonstrations=3",
+        "beam_width=2",
+    ]
+    assert SearchOptions().settings == []

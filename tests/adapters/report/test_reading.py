@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import agl_adapters as agl
 from agl_adapters.report.changes import task_changes
 from agl_adapters.report.facts import RunFacts
 from agl_adapters.report.reading import RunReader, is_simulated
+from agl_adapters.testing import simulated_model
 from agl_core.errors import ConfigurationError
 
 pytestmark = pytest.mark.usefixtures("few_samples")
@@ -143,6 +145,22 @@ def test_a_run_that_has_not_ended_is_read_as_far_as_it_is(store: agl.Store) -> N
     assert more.usage["rollouts"] == 16
     # A reader that starts at the end sees what one sees that was there all along.
     assert reader.read() == read(store)
+
+
+def test_what_a_run_that_goes_on_has_spent_takes_in_the_optimizer(store: agl.Store) -> None:
+    @agl.algorithm(models=["gpt-4o"])
+    async def search(session: agl.Session) -> None:
+        await session.evaluate(session.initial, session.val)
+        await session.ask("gpt-4o", [{"role": "user", "content": "What is wrong?"}])
+
+    with simulated_model("echo"):
+        trainer = agl.Trainer(search, store=store, run="r", initial_resources=SEED)
+        trainer.fit(agent, tasks("train"), tasks("val"))
+    facts = read(store)
+    going_on = replace(facts, record=replace(facts.record, result=None))
+    assert facts.optimizer.input_tokens > 0
+    for name in ("rollouts", "model_calls", "input_tokens", "output_tokens"):
+        assert going_on.usage[name] == facts.usage[name], name
 
 
 def test_a_run_that_is_begun_anew_is_read_anew(store: agl.Store) -> None:
