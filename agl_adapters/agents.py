@@ -17,6 +17,7 @@ from agl_adapters.targets import (
     is_async_function,
 )
 from agl_core.agents import Agent, FunctionAgent, Outcome, RolloutContext, apart
+from agl_core.code_identity import code_identity, parts_of
 from agl_core.errors import ConfigurationError
 from agl_core.prompts import Resources
 from agl_core.reward_functions import RewardFunction
@@ -90,6 +91,11 @@ class WrappedAgent:
 
     def check(self, resources: Resources) -> None:
         """Accept any names: which slots there are is known when the program has been run."""
+
+    def parts(self) -> dict[str, str]:
+        """Return what tells it from another agent of its name; see `code_identity`."""
+        own = {"input": code_identity(self._input), "reward": code_identity(self._reward)}
+        return {**own, **parts_of(self._target)}
 
     def run(self, context: RolloutContext) -> Outcome | Awaitable[Outcome]:
         """Run the program once on the context's task and score its output."""

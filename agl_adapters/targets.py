@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from agl_adapters.integration import Integration, SingleUseTarget, Target
 from agl_adapters.registry import find_integration
+from agl_core.code_identity import code_identity, parts_of
 from agl_core.errors import ConfigurationError, UnknownAgentError
 
 __all__ = [
@@ -28,6 +29,10 @@ class FunctionTarget:
         self.name = function_name(function)
         self.is_async = is_async_function(function)
         self._function = function
+
+    def parts(self) -> dict[str, str]:
+        """Return what tells it from another one of its name; see `code_identity`."""
+        return {"function": code_identity(self._function)}
 
     def run(self, input: Any) -> Any:
         """Call the function; see `agl_adapters.integration.Target.run`."""
@@ -56,6 +61,10 @@ class FactoryTarget:
         self._built = built
         self._factory = factory
         self._integration = integration
+
+    def parts(self) -> dict[str, str]:
+        """Return what tells it from another one of its name; see `code_identity`."""
+        return {"factory": code_identity(self._factory), **parts_of(self._first)}
 
     def run(self, input: Any) -> Any:
         """Build the program and run it; see `agl_adapters.integration.Target.run`."""

@@ -68,7 +68,8 @@ def show(run: RunName, store: StoreOption = STORE, as_json: JsonOption = False) 
     candidates = kept.candidates(run)
     statuses = Counter(rollout["status"] for _, rollout in kept.rollouts(run))
     if as_json:
-        facts = {"settings": dict(record.settings), "result": record.result}
+        result = record.result and {n: v for n, v in record.result.items() if n != "kept"}
+        facts = {"settings": dict(record.settings), "result": result}
         print_json(
             {**_summary(record), **facts, "candidates": candidates, "statuses": dict(statuses)}
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
 
 from agl_core.binding import Binding, bound, current_binding
+from agl_core.code_identity import code_identity
 from agl_core.errors import ConfigurationError
 from agl_core.prompts import PromptTemplate, Resources
 from agl_core.rewards import Reward, coerce_reward
@@ -188,6 +189,10 @@ class FunctionAgent:
                     f"{_listed(self._parameters)}); add a parameter of that name, or remove it "
                     "from initial_resources"
                 )
+
+    def parts(self) -> dict[str, str]:
+        """Return what tells it from another agent of its name; see `code_identity`."""
+        return {"function": code_identity(self._function)}
 
     def run(self, context: RolloutContext) -> Outcome | Awaitable[Outcome]:
         """Call the function with the arguments that it asks for."""

@@ -89,6 +89,15 @@ class Ledger:
         cap = self._budget.seconds
         return None if cap is None else max(0.0, cap - self._seconds)
 
+    def carry_over(self, usage: Usage) -> None:
+        """Count what an earlier start of the run has spent. Called once, before anything else."""
+        spent = ModelUsage(
+            usage.model_calls, usage.input_tokens, usage.output_tokens, usage.dollars
+        )
+        self._spent += spent
+        self._rollouts += usage.rollouts
+        self._start -= usage.seconds
+
     def set_aside(self, rollouts: int) -> None:
         """Keep rollouts back for the test split, with the model calls and tokens they may take.
 

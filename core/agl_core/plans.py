@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from agl_core.budgets import Budget
+from agl_core.budgets import Budget, Usage
 from agl_core.power import ASSUMED_SPREAD, smallest_gain
 from agl_core.prompts import Resources
 from agl_core.slot_policy import SlotChoice
@@ -58,6 +58,10 @@ class Plan:
     """What is kept back for the test split: the best two candidates and the seed are run on it."""
     workload: Workload | None = None
     """What the whole run takes, test split included; None if the algorithm does not tell."""
+    started: float = 0.0
+    """When, in seconds since the epoch."""
+    earlier: Usage = field(default_factory=Usage)
+    """What the run had spent before it was resumed. It counts against the budget."""
     calls_per_rollout: float | None = None
     """Model calls of the agent per rollout, in the rollouts that found its prompts; None if there
     were none."""
@@ -71,6 +75,12 @@ class Plan:
         lines: list[str] = []
         if self.workload is not None:
             lines.append(self._work(self.workload))
+        if self.earlier.rollouts:
+            cost = f", {self.earlier.cost}" if self.earlier.cost else ""
+            lines.append(
+                f"resumed: {self.earlier.rollouts:,} rollouts and {self.earlier.tokens:,} tokens"
+                f"{cost} are spent already, and count"
+            )
         if not math.isinf(size):
             lines.append(
                 f"{self.judged} {'test' if self.test else 'validation'} tasks show a gain of about "
@@ -111,6 +121,8 @@ class Plan:
             "test_rollouts": self.test_rollouts,
             "workload": None if self.workload is None else asdict(self.workload),
             "calls_per_rollout": self.calls_per_rollout,
+            "started": self.started,
+            "earlier_seconds": self.earlier.seconds,
             "found": None
             if self.found is None
             else {name: record.to_json() for name, record in self.found.items()},

@@ -74,7 +74,8 @@ def begin_or_resume(store: Store, name: str, settings: Mapping[str, Any], resume
     if changed:
         raise ConfigurationError(
             f"run {name!r} was started with another {', '.join(changed)}: "
-            "resume it with the same input, or choose another name"
+            "resume it with the same input, or choose another name; what was run so far "
+            "is of the input as it was then, so what is changed on purpose needs a run of its own"
         )
 
 
@@ -82,6 +83,8 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     """Name the settings that differ; of those that hold several, which of them."""
     names: list[str] = []
     for key in dict.fromkeys((*before, *now)):
+        if key == "program" and key not in before:
+            continue  # a run of an earlier version, which did not note it
         old, new = before.get(key), now.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping) and old != new:
             names.append(f"{key} ({', '.join(_differences(old, new))})")

@@ -7,6 +7,7 @@ import contextlib
 import copy
 import os
 import random
+import time
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,6 +27,7 @@ from agl_core.arguments import (
 from agl_core.backoff import Backoff
 from agl_core.budgets import Budget, BudgetExhaustedError, StopReason
 from agl_core.callbacks import Callback, Callbacks, Logged
+from agl_core.code_identity import parts_of
 from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset, DatasetSource, load_dataset
 from agl_core.discovery import Survey, find_seed, survey
@@ -43,6 +45,7 @@ from agl_core.prices import Price, PriceList, checked_prices
 from agl_core.prompts import PromptTemplate, coerce_resources
 from agl_core.redaction import Redaction, RedactSource
 from agl_core.result import TrainResult
+from agl_core.resuming import Start, earlier_spent, kept_result, result_record
 from agl_core.retries import RetryingClient
 from agl_core.rollouts import Evaluation
 from agl_core.runners import RolloutRunner
@@ -328,14 +331,28 @@ class Trainer:
                 }
             )
             begin_or_resume(self._store, name, settings, resume)
+            done = self._done(name)
+            if done is not None:
+                return done
+            earlier, started = earlier_spent(self._store, name), time.time()
+            ledger.carry_over(earlier)
             kept = map(self._discretion.task, [*train, *val, *(test or ())])
             self._store.set_tasks(name, kept)
-            async with self._opened_run(ledger, name, agent, train, val, test) as session:
+            start = Start(earlier, started)
+            async with self._opened_run(ledger, name, agent, train, val, test, start) as session:
                 if val_dataset is None:
                     session.say("no validation set: candidates are compared on the training tasks")
                 result = await self._searched(session, name, test)
-            self._store.end_run(name, result.to_json())
+            self._store.end_run(name, result_record(result, self._budget, self._accept))
         self._callback.on_end(result)
+        return result
+
+    def _done(self, name: str) -> TrainResult | None:
+        """Return the result of a run that has nothing left to do."""
+        record = self._store.run(name)
+        result = kept_result(record, self._budget, self._accept, self._store.location)
+        if result is not None:
+            self._callback.on_message(f"run {name} is done: this is its result")
         return result
 
     async def _searched(self, session: Session, name: str, test: Dataset | None) -> TrainResult:
@@ -378,6 +395,7 @@ class Trainer:
         train: Dataset,
         val: Dataset,
         test: Dataset | None = None,
+        begun: Start | None = None,
     ) -> AsyncGenerator[Session]:
         async with self._opened_runner(ledger, name, agent) as (runner, client):
             record, keep = self._store.run(name), self._discretion.dataset
@@ -415,6 +433,8 @@ class Trainer:
             spent, test_rollouts = ledger.usage, self._test_rollouts(test)
             plan = Plan(
                 run=name,
+                started=(begun or Start()).started,
+                earlier=(begun or Start()).earlier,
                 agent=agent.name,
                 algorithm=self._algorithm.name,
                 initial=start.prompts,
@@ -505,6 +525,7 @@ class Trainer:
         """Return what has to be the same when a run is resumed."""
         return {
             "agent": agent.name,
+            "program": parts_of(agent),
             "algorithm": {"name": self._algorithm.name, **self._algorithm.settings()},
             "train": train.fingerprint(),
             "val": val.fingerprint(),

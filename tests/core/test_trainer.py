@@ -193,7 +193,9 @@ class TestFit:
         store = SQLiteStore(tmp_path / "runs.db")
         run = store.run("r")
         assert run is not None
-        assert run.result == json.loads(json.dumps(result.to_json()))
+        assert run.result is not None
+        summary = {name: value for name, value in run.result.items() if name != "kept"}
+        assert summary == json.loads(json.dumps(result.to_json()))
         assert len(list(store.rollouts("r"))) == 58
         assert len(store.candidates("r")) == 2
         store.close()
@@ -673,15 +675,100 @@ class TestResume:
         rest = fit(tmp_path / "parts.db", None, resume=True)
         assert comparable(rest)[1] == comparable(whole)[1]
         assert comparable(rest)[0].replace("parts.db", "whole.db") == comparable(whole)[0]
-        assert part.usage.rollouts + rest.usage.rollouts == len(ran)
+        assert rest.usage.rollouts == len(ran)  # of the whole run
+        assert rest.usage.model_calls == len(client.requests)
         assert len(set(ran)) == len(ran)
         assert sorted(client.requests) == whole_asked
         # The first run may have tested a candidate that was not the best in the end.
         assert set(ran) >= set(whole_ran)
 
+        client.checked.clear()
         again = fit(tmp_path / "parts.db", None, resume=True)
-        assert comparable(again)[1] == comparable(whole)[1]
-        assert (again.usage.rollouts, again.usage.model_calls) == (0, 0)
+        assert again == rest
+        assert (len(ran), client.checked) == (rest.usage.rollouts, [])
+
+    @pytest.mark.parametrize("budget", [Budget(rollouts=90), Budget(model_calls=5)])
+    @pytest.mark.parametrize("crash_at", [20, 60])
+    def test_with_a_budget_ends_where_a_run_in_one_go_does(
+        self, engine: SimpleNamespace, tmp_path: Path, budget: Budget, crash_at: int
+    ) -> None:
+        class Crash(Callback):
+            seen = 0
+
+            def on_rollout(self, rollout: Any, cached: bool) -> None:
+                self.seen += 1
+                if self.seen == crash_at:
+                    raise RuntimeError("the power went")
+
+        def fit(store: Path, *callbacks: Callback, resume: bool = False) -> TrainResult:
+            trainer = Trainer(
+                APO("m", **SMALL),
+                n_runners=4,
+                initial_resources=SEED,
+                client=engine.ScriptedModel(),
+                store=store,
+                run="r",
+                budget=budget,
+                callbacks=callbacks,
+            )
+            try:
+                return trainer.fit(booking, TRAIN, VAL, test_dataset=TEST[:5], resume=resume)
+            finally:
+                trainer.store.close()
+
+        whole = fit(tmp_path / "whole.db")
+        with pytest.raises(RuntimeError, match="the power went"):
+            fit(tmp_path / "parts.db", Crash())
+        rest = fit(tmp_path / "parts.db", resume=True)
+        assert comparable(rest) == comparable(whole)
+        assert whole.stop_reason in ("rollouts", "model_calls")
+        assert (rest.usage.rollouts, rest.usage.model_calls, rest.usage.tokens) == (
+            whole.usage.rollouts,
+            whole.usage.model_calls,
+            whole.usage.tokens,
+        )
+
+    def test_counts_the_seconds_of_all_its_starts(self, tmp_path: Path) -> None:
+        def fit(seconds: float, resume: bool = False) -> TrainResult:
+            trainer = Trainer(
+                louder,
+                n_runners=1,
+                initial_resources=SEED,
+                store=tmp_path / "runs.db",
+                run="r",
+                budget=Budget(seconds=seconds),
+            )
+            try:
+                return trainer.fit(slow, TRAIN, VAL, resume=resume)
+            finally:
+                trainer.store.close()
+
+        @rollout
+        def slow(task: Any, prompt_template: PromptTemplate) -> float:
+            time.sleep(0.02)
+            return float(bool(prompt_template.format()))
+
+        first = fit(0.3)
+        assert first.stop_reason == "seconds"
+        assert fit(0.3, resume=True) == first
+        second = fit(0.6, resume=True)
+        assert second.stop_reason == "seconds"
+        assert second.usage.rollouts > first.usage.rollouts
+        assert second.usage.rollouts <= 0.6 / 0.02
+
+    def test_of_a_changed_program_is_refused(self) -> None:
+        def agent(text: str) -> Any:
+            @rollout
+            def shouting(task: Any, prompt_template: PromptTemplate) -> float:
+                return float(prompt_template.format().isupper() and bool(text))
+
+            return shouting
+
+        trainer = Trainer(louder, initial_resources=SEED, run="r")
+        trainer.fit(agent("Be brief."), TRAIN, VAL)
+        trainer.fit(agent("Be brief."), TRAIN, VAL, resume=True)
+        with pytest.raises(ConfigurationError, match=r"another program \(function\).* its own"):
+            trainer.fit(agent("Be long, then."), TRAIN, VAL, resume=True)
 
     @pytest.mark.parametrize(
         ("changed", "names"),
@@ -717,7 +804,7 @@ class TestResume:
         trainer.fit(hearing, TRAIN, VAL)
         with pytest.raises(ConfigurationError, match="has a run named 'r' already"):
             trainer.fit(hearing, TRAIN, VAL)
-        assert trainer.fit(hearing, TRAIN, VAL, resume=True).usage.rollouts == 0
+        trainer.fit(hearing, TRAIN, VAL, resume=True)
         with pytest.raises(ConfigurationError, match="which run is to be resumed"):
             Trainer(louder, initial_resources=SEED).fit(hearing, TRAIN, VAL, resume=True)
 

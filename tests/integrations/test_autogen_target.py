@@ -23,6 +23,7 @@ from autogen_ext.models.openai import OpenAIChatCompletionClient
 import agl_adapters as agl
 from agl_adapters.targets import find_target
 from agl_adapters.testing import SimulatedModel
+from agl_core.code_identity import parts_of
 from agl_core.errors import ConfigurationError, IntegrationError
 from agl_integrations.autogen import AutoGenIntegration
 
@@ -361,3 +362,16 @@ async def test_only_agents_and_teams_are_recognized(simulated_model: SimulatedMo
     assert integration.recognizes(Counting())
     for other in (client(), AssistantAgent, team, "text", MaxMessageTermination(1)):
         assert not integration.recognizes(other)
+
+
+async def test_parts_tell_a_changed_team() -> None:
+    def parts(*agents: Any) -> dict[str, str]:
+        return parts_of(find_target(team(*agents))[0])
+
+    one = parts(agent("writer"), agent("editor"))
+    assert parts(agent("writer"), agent("editor")) == one
+    assert parts(agent("writer"), agent("critic")).keys() != one.keys()
+    kinder = agent("editor")
+    kinder._system_messages[0].content = "You are kind."  # pyright: ignore[reportPrivateUsage]
+    changed = parts(agent("writer"), kinder)
+    assert {name for name in one if one[name] != changed[name]} == {"agent editor"}

@@ -22,6 +22,7 @@ from langgraph.types import Command
 from pydantic import BaseModel
 
 from agl_adapters.integration import Integration, Target
+from agl_core.code_identity import parts_of
 from agl_core.errors import ConfigurationError, MissingDependencyError, UnsupportedVersionError
 from agl_core.tracing import Tracing
 from agl_integrations.langgraph import LangGraphIntegration
@@ -299,3 +300,28 @@ class TestAnswer:
     )
     def test_is_the_text_of_the_last_message(self, output: Any, answer: Any) -> None:
         assert adapt(one_node(note)).answer(output) == answer
+
+
+def test_parts_tell_a_changed_graph() -> None:
+    def asking(prompt: str, extra: str = "") -> dict[str, str]:
+        def plan(state: State) -> State:
+            return {"log": [prompt]}
+
+        graph = StateGraph(State)
+        graph.add_node("plan", plan)
+        graph.add_node(f"check{extra}", RunnableLambda(note))
+        graph.add_edge(START, "plan")
+        graph.add_edge("plan", f"check{extra}")
+        return parts_of(LangGraphIntegration().adapt(graph.compile()))
+
+    one = asking("You plan trips.")
+    assert asking("You plan trips.") == one
+    differing = {name for name, part in asking("You plan flights.").items() if one[name] != part}
+    assert differing == {"node plan"}
+    other = asking("You plan trips.", "2")
+    assert {"node check2"} == other.keys() - one.keys()
+    assert other["edges"] != one["edges"]
+    template = ChatPromptTemplate.from_messages([("system", "You plan."), ("user", "{x}")])
+    adapt = LangGraphIntegration().adapt
+    steps = [parts_of(adapt(t | RunnableLambda(note))) for t in (template, template[:1], template)]
+    assert steps[0] == steps[2] != steps[1]

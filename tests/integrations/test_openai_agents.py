@@ -43,6 +43,7 @@ from agl_adapters.integration import Integration
 from agl_adapters.testing import SeenRequest, SimulatedModel
 from agl_core import genai
 from agl_core.binding import Binding
+from agl_core.code_identity import parts_of
 from agl_core.errors import ConfigurationError, UnsupportedVersionError
 from agl_core.prompts import PromptTemplate
 from agl_core.recording import Recording
@@ -781,3 +782,23 @@ async def test_another_package_of_the_name_is_left_alone(monkeypatch: pytest.Mon
     with integration.hooks(Tracing()):
         assert vars(Agent)["get_system_prompt"] is before
     assert not integration.recognizes(Agent(name="adder"))
+
+
+async def test_parts_tell_a_changed_agent() -> None:
+    def parts(instructions: Any, billing: str = "You bill.") -> dict[str, str]:
+        other = agents.Agent(name="billing", instructions=billing)
+        agent = agents.Agent(name="triage", instructions=instructions, handoffs=[other])
+        return parts_of(OpenAIAgentsIntegration().adapt(agent))
+
+    def dynamic(*_: Any) -> str:
+        return "You sort."
+
+    one = parts("You sort.")
+    assert parts("You sort.") == one
+    assert one.keys() == {"agent triage", "agent billing"}
+    for changed, name in (
+        (parts("You file."), "agent triage"),
+        (parts(dynamic), "agent triage"),
+        (parts("You sort.", "You charge."), "agent billing"),
+    ):
+        assert {part for part in one if one[part] != changed[part]} == {name}

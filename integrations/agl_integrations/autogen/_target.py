@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -85,6 +86,24 @@ class TaskTarget:
                 )
             self._used[id(part)] = part
         return await _run(self._runner, task)
+
+    def parts(self) -> dict[str, str]:
+        """Return each agent with its own prompts and tools, a digest by its name."""
+        found: dict[str, str] = {}
+        waiting: list[Any] = [self._runner]
+        while waiting:
+            part = waiting.pop()
+            name = f"agent {getattr(part, 'name', type(part).__name__)}"
+            if name in found:
+                continue
+            messages = getattr(part, "_system_messages", None) or ()
+            texts = [str(getattr(message, "content", "")) for message in messages]
+            texts.append(str(getattr(part, "_selector_prompt", "")))
+            tools = [str(getattr(tool, "name", "")) for tool in getattr(part, "_tools", ())]
+            text = "\0".join([type(part).__name__, *texts, *tools])
+            found[name] = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+            waiting += getattr(part, "_participants", ())
+        return found
 
     def answer(self, output: TaskResult) -> Any:
         """Return the text of the last message; see `agl_adapters.integration.Target.answer`."""

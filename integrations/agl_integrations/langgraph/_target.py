@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import BaseMessage
+from langchain_core.prompts import BasePromptTemplate
 from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
 from langgraph.pregel import Pregel
 
+from agl_core.code_identity import code_identity
 from agl_integrations.langgraph._inputs import input_shape
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
 __all__ = ["RunnableTarget"]
+
+_ADDRESS = re.compile(r"0x[0-9a-f]+")
 
 
 class RunnableTarget:
@@ -42,6 +49,19 @@ class RunnableTarget:
             return self._runnable.ainvoke(input, config)
         return self._runnable.invoke(input, config)
 
+    def parts(self) -> dict[str, str]:
+        """Return the code of each node and tool; see `agl_core.code_identity`."""
+        found: dict[str, str] = {}
+        if isinstance(self._runnable, Pregel):
+            drawn = self._runnable.get_graph()
+            edges = sorted((edge.source, edge.target) for edge in drawn.edges)
+            found["edges"] = " ".join(f"{source}>{target}" for source, target in edges)
+            for name, node in self._runnable.nodes.items():
+                found[f"node {name}"] = _code(node.bound)
+        else:
+            found["runnable"] = _code(self._runnable)
+        return found
+
     def answer(self, output: Any) -> Any:
         """Return the text of the last message, if the output is messages or holds some.
 
@@ -53,6 +73,23 @@ class RunnableTarget:
 
     def _config(self) -> RunnableConfig | None:
         return {"configurable": {"thread_id": uuid.uuid4().hex}} if self._has_memory else None
+
+
+def _code(runnable: Any) -> str:
+    """Return the functions, tools and prompts of a part as one text."""
+    pieces: list[str] = []
+    for part in _parts(runnable):
+        pieces.append(type(part).__name__)
+        pieces += [code_identity(f) for f in _functions(part) if f is not None]
+        if isinstance(part, BaseTool):
+            pieces += [part.name, part.description]
+        if isinstance(part, BasePromptTemplate):
+            pieces.append(_ADDRESS.sub("", repr(part)))
+    return hashlib.sha256("\0".join(pieces).encode()).hexdigest()[:16]
+
+
+def _functions(part: Any) -> list[Any]:
+    return [getattr(part, name, None) for name in ("func", "afunc", "coroutine")]
 
 
 def _parts(runnable: Any) -> Iterator[Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from agents import Agent, Runner
 
+from agl_core.code_identity import code_identity
 from agl_core.errors import ConfigurationError
 
 __all__ = ["AgentTarget"]
@@ -31,6 +33,23 @@ class AgentTarget:
         arguments = dict(input) if isinstance(input, Mapping) else {"input": input}
         self._check(arguments, input)
         return Runner.run(self._agent, **arguments)
+
+    def parts(self) -> dict[str, str]:
+        """Return each agent that can be reached by handoffs; see `agl_core.code_identity`."""
+        found: dict[str, str] = {}
+        waiting: list[Any] = [self._agent]
+        while waiting:
+            agent = waiting.pop()
+            name = f"agent {getattr(agent, 'name', '') or getattr(agent, 'agent_name', '')}"
+            if name in found:
+                continue
+            instructions: Any = getattr(agent, "instructions", None)
+            told = code_identity(instructions) if callable(instructions) else str(instructions)
+            tools = [str(getattr(tool, "name", "")) for tool in getattr(agent, "tools", ())]
+            text = "\0".join([told, *tools])
+            found[name] = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+            waiting += getattr(agent, "handoffs", ())
+        return found
 
     def answer(self, output: Any) -> Any:
         """Return the final output; see `agl_adapters.integration.Target.answer`."""

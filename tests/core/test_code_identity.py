@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import functools
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agl_core.code_identity import code_identity, parts_of
+
+PROGRAM = """
+PROMPT = "You plan trips."
+URL = "http://127.0.0.1:1234"
+calls = 0
+
+
+def helper(text):
+    return text.upper()
+
+
+def agent(task):
+    global calls
+    calls += 1
+    return helper(PROMPT + URL), {"a", "b"}
+
+
+ask = lambda task: helper("Be kind.")
+"""
+
+
+def program(folder: Path, source: str) -> Any:
+    path = folder / "its_program.py"
+    path.write_text(source)
+    spec = importlib.util.spec_from_file_location("its_program", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    exec(compile(source, str(path), "exec"), module.__dict__)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("You plan trips.", "You plan flights."),
+        ("text.upper()", "text.lower()"),
+        ("calls += 1", "calls += 2"),
+    ],
+)
+def test_tells_a_changed_program(tmp_path: Path, before: str, after: str) -> None:
+    one = code_identity(program(tmp_path, PROGRAM).agent)
+    assert code_identity(program(tmp_path, PROGRAM.replace(before, after)).agent) != one
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("calls = 0", "calls = 5"),
+        ("1234", "4321"),
+        ("    global calls\n", "    # It counts.\n    global calls\n"),
+        ("def helper", "def other():\n    pass\n\n\ndef helper"),
+    ],
+)
+def test_passes_over_what_does_not_matter(tmp_path: Path, before: str, after: str) -> None:
+    one = code_identity(program(tmp_path, PROGRAM).agent)
+    assert code_identity(program(tmp_path, PROGRAM.replace(before, after)).agent) == one
+
+
+def test_is_the_same_in_another_process(tmp_path: Path) -> None:
+    path = tmp_path / "its_program.py"
+    path.write_text(PROGRAM)
+    script = (
+        "import its_program; from agl_core.code_identity import code_identity as i; "
+        "print(i(its_program.agent), i(its_program.ask))"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    }
+    assert len(told) == 1
+
+
+class Rated:
+    """An object that is called like a function, and holds texts and functions."""
+
+    def __init__(self, rubric: str, functions: Any = ()) -> None:
+        self.rubrics = {"score": rubric}
+        self.functions = functions
+
+    def __call__(self, task: Any, output: Any) -> float:
+        return 1.0
+
+
+def test_looks_into_what_is_called_like_a_function() -> None:
+    def other(text: str) -> Any:
+        return lambda task, output: len(text)
+
+    one = code_identity(Rated("Is it kind?", [other("Be brief.")]))
+    assert code_identity(Rated("Is it kind?", [other("Be brief.")])) == one
+    assert code_identity(Rated("Is it true?", [other("Be brief.")])) != one
+    assert code_identity(Rated("Is it kind?", [other("Be long, then.")])) != one
+    assert code_identity(functools.partial(Rated, "Is it kind?")) != code_identity(
+        functools.partial(Rated, "Is it true?")
+    )
+    rated = Rated("Is it kind?")
+    assert code_identity(rated.__call__) != one
+
+
+def test_parts_are_those_that_an_agent_tells() -> None:
+    class Told:
+        def parts(self) -> dict[str, str]:
+            return {"function": "1"}
+
+    assert parts_of(Told()) == {"function": "1"}
+    assert parts_of(object()) == {}

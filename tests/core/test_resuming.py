@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from agl_core.budgets import Budget, StopReason, Usage
+from agl_core.candidates import Candidate
+from agl_core.prompts import PromptTemplate
+from agl_core.result import CandidateRecord, TrainResult
+from agl_core.resuming import earlier_spent, kept_result, result_record
+from agl_core.statistics import Comparison
+from agl_core.store import MemoryStore, RolloutKey, SQLiteStore
+
+SEED, BEST = {"p": PromptTemplate("You book.")}, {"p": PromptTemplate("You book well.")}
+RESULT = TrainResult(
+    run="r",
+    best=BEST,
+    seed=SEED,
+    best_score=0.9,
+    seed_score=0.5,
+    test=Comparison(0.5, 0.8, 0.3, (0.1, 0.5), 20, "test", 2, 0.3, 7),
+    comparison=Comparison(0.5, 0.8, 0.3, (0.1, 0.5), 20, "test", 2, 0.3, 7),
+    verdict="improved",
+    stop_reason="completed",
+    usage=Usage(7, 8, 9, 10, 0.5, 1.5, ("m",)),
+    history=[
+        CandidateRecord(Candidate(SEED), 0.5, 0.5, {"a": 1.0}, {"a": 0.5}),
+        CandidateRecord(Candidate(BEST, "x", "why", 1, 0.8, metadata={"n": 1}), 0.9),
+        CandidateRecord(Candidate(BEST, rejected="too long"), None),
+    ],
+    store=":memory:",
+    replaces=SEED,
+)
+
+
+def kept(
+    stop: StopReason, before: Budget, now: Budget, accepts: tuple[str, str] = ("gain", "gain")
+) -> TrainResult | None:
+    """Return the result as a resumed run reads it from a store."""
+    store: SQLiteStore = MemoryStore()
+    store.begin_run("r", {})
+    store.end_run("r", result_record(replace(RESULT, stop_reason=stop), before, accepts[0]))
+    found = kept_result(store.run("r"), now, accepts[1], store.location)
+    store.close()
+    return found
+
+
+def test_a_result_comes_back_as_it_was() -> None:
+    assert kept("completed", Budget(), Budget(rollouts=5)) == RESULT
+
+
+@pytest.mark.parametrize(
+    ("stop", "before", "now", "done"),
+    [
+        ("rollouts", Budget(rollouts=5), Budget(rollouts=5), True),
+        ("rollouts", Budget(rollouts=5), Budget(rollouts=4, tokens=9), True),
+        ("rollouts", Budget(rollouts=5), Budget(rollouts=6), False),
+        ("dollars", Budget(dollars=5.0), Budget(), False),
+        ("target", Budget(target=0.5), Budget(target=0.5), True),
+        ("target", Budget(target=0.5), Budget(target=0.6), False),
+        ("patience", Budget(patience=2), Budget(patience=3), False),
+        ("interrupted", Budget(), Budget(), False),
+        ("unavailable", Budget(), Budget(), False),
+    ],
+)
+def test_a_run_is_done_where_it_could_go_no_further(
+    stop: StopReason, before: Budget, now: Budget, done: bool
+) -> None:
+    assert (kept(stop, before, now) is not None) == done
+
+
+def test_a_run_whose_result_is_to_be_chosen_otherwise_is_not_done() -> None:
+    assert kept("completed", Budget(), Budget(), ("gain", "improved")) is None
+
+
+def test_what_was_spent_is_what_the_journal_says() -> None:
+    store = MemoryStore()
+    assert earlier_spent(store, "r") == Usage()
+    store.begin_run("r", {})
+    record: dict[str, Any] = {"status": "succeeded", "score": 1.0, "usage": [2, 30, 4, 0.25]}
+    store.add_rollout("r", RolloutKey("c", "val", "1"), record)
+    store.add_rollout("r", RolloutKey("c", "val", "2"), {**record, "status": "unavailable"})
+    store.add_call("r", "k", {"usage": [1, 5, 6, 0.5]})
+    store.plan_run("r", {"started": store.activity("r").latest - 2.0, "earlier_seconds": 40.0})
+    spent = earlier_spent(store, "r")
+    assert spent.seconds == pytest.approx(42.0)
+    assert replace(spent, seconds=0.0) == Usage(2, 5, 65, 14, 1.0)
+    store.close()
