@@ -115,7 +115,8 @@ def _compiled(code: CodeType) -> Iterator[str]:
 
 
 def _package(function: FunctionType) -> str:
-    return function.__module__.partition(".")[0]
+    module: str | None = function.__module__  # None where it was made by exec
+    return (module or "").partition(".")[0]
 
 
 def _names(code: CodeType) -> set[str]:

@@ -111,6 +111,12 @@ def test_looks_into_what_is_called_like_a_function() -> None:
     assert code_identity(rated.__call__) != one
 
 
+def test_a_function_need_not_be_of_a_module() -> None:
+    variables: dict[str, Any] = {"code_identity": code_identity, "__name__": None}
+    exec("def other(): return 1\ndef agent(): return other()", variables)
+    assert code_identity(variables["agent"]) != code_identity(variables["other"])
+
+
 def test_parts_are_those_that_an_agent_tells() -> None:
     class Told:
         def parts(self) -> dict[str, str]:
