@@ -323,5 +323,5 @@ def test_parts_tell_a_changed_graph() -> None:
     assert other["edges"] != one["edges"]
     template = ChatPromptTemplate.from_messages([("system", "You plan."), ("user", "{x}")])
     adapt = LangGraphIntegration().adapt
-    steps = [parts_of(adapt(t | RunnableLambda(note))) for t in (template, template[:1], template)]
+    steps = [parts_of(adapt(t | RunnableLambda(note))) for t in (template, template[:1], template)]  # pyright: ignore[reportOperatorIssue]
     assert steps[0] == steps[2] != steps[1]

@@ -184,8 +184,8 @@ class TestSearchOverHTTP:
         calls = len(served_model.log())
         served_model.reset()
         run(70, tmp_path / "parts.db")
-        rest = run(60, tmp_path / "parts.db", resume=True)
-        assert rest.usage.rollouts == 60
+        rest = run(130, tmp_path / "parts.db", resume=True)
+        assert rest.usage.rollouts == 130  # of the whole run
         assert texts(rest) == texts(whole)
         # One more is no repetition: the check of the model's name that each run begins with.
         assert len(served_model.log()) in (calls, calls + 1)
