@@ -143,7 +143,7 @@ class TestWhatIsGiven:
             return trainer.fit(agent, [1], resume=True)
 
         assert fit("abc").seed_score == 1.0
-        assert fit(["abc"]).usage.rollouts == 0
+        assert fit(["abc"]).usage.rollouts == 1
         with pytest.raises(agl.ConfigurationError, match="another redact:"):
             fit("abcd")
         with pytest.raises(agl.ConfigurationError, match="another capture_content"):
