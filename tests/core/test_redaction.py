@@ -27,6 +27,7 @@ from agl_core.spans import Span
 
 KEY = "sk-proj-Abc123_def456-Ghi789"
 OWN_KEY = "zq81-internal-token-77aa"
+CLIENTS_KEY = "kk93-service-token-11bb"
 NAME = "Ada Lovelace"
 ACCOUNT = 4711471147
 PATTERNS = [r"Ada \w+", re.compile("lovelace@", re.IGNORECASE), r"471\d+"]
@@ -235,7 +236,9 @@ def trainer_of(model: SimulatedModel, store: Any, **options: Any) -> tuple[Any, 
     async def search(session: agl.Session) -> None:
         first = await session.evaluate(session.initial, session.train)
         seen.extend(first)
-        said = await session.ask("gpt-4o", f"{first[0].task} {first[0].output} {NAME} {OWN_KEY}")
+        said = await session.ask(
+            "gpt-4o", f"{first[0].task} {first[0].output} {NAME} {CLIENTS_KEY}"
+        )
         seen.append(said)
         ((name, prompt),) = session.initial.items()
         better = {name: prompt.with_text(f"{prompt.raw} Be kind. {said[:0]}")}
@@ -247,7 +250,7 @@ def trainer_of(model: SimulatedModel, store: Any, **options: Any) -> tuple[Any, 
         session.say(f"{NAME} and {KEY}")
         session.report(agl.Candidate(better, edit=said, metadata={"said": said}))
 
-    client = openai.AsyncOpenAI(api_key=OWN_KEY, base_url=model.base_url)
+    client = openai.AsyncOpenAI(api_key=CLIENTS_KEY, base_url=model.base_url)
     trainer = agl.Trainer(search, store=store, run="r", client=client, n_runners=2, **options)
     agent = agl.wrap(
         program_of(model, KEY),
@@ -331,8 +334,9 @@ class TestRun:
                 result.report(),
             ]
         )
-        for secret in (KEY, OWN_KEY, str(ACCOUNT), *(task["id"] for task in TASKS)):
+        for secret in (KEY, OWN_KEY, CLIENTS_KEY, str(ACCOUNT), *(task["id"] for task in TASKS)):
             assert secret not in said
+        assert ("has no account [redacted]: [secret]" in said) == capture_content
         assert ("looking for" in said) == capture_content
         assert ("was told" in said) == capture_content
         assert "with their account" in said
@@ -404,6 +408,20 @@ def dump(path: Path) -> str:
         db.execute("VACUUM")
     db.close()
     return rows + path.read_bytes().decode("latin-1")
+
+
+async def test_nothing_is_cut_in_two_before_it_is_redacted() -> None:
+    @agl.rollout
+    async def agent(task: Any, prompt: agl.PromptTemplate) -> agl.Reward:
+        return agl.Reward(float(bool(prompt.format())), f"{'a' * task} {NAME} {'b' * 20_000}")
+
+    trainer = agl.Trainer(
+        agl.Baseline(), initial_resources={"prompt": "Hi."}, redact="Ada Lovelace"
+    )
+    result = await trainer.afit(agent, [20_000 - left for left in range(16)])
+    for _, record in trainer.store.rollouts(result.run):
+        assert "Ada" not in str(record)
+        assert "characters in all" in str(record)
 
 
 async def test_algorithms_are_handed_tasks_as_they_are_kept() -> None:
