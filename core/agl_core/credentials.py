@@ -36,11 +36,18 @@ _IN_ADDRESS = re.compile(
 _IN_QUERY = re.compile(
     r"([?&](?:api[-_]?key|key|token|access[-_]?token|sig|signature)=)[^&\s\"'\\#]+", re.IGNORECASE
 )
-# One of these stands, in small letters, in every text that the expressions above change. Looked
-# for one by one: an expression of all of them takes fifty times as long.
-_HINTS = (
-    *("sk-", "gsk_", "hf_", "akia", "aiza", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "xox"),
-    *("key", "authorization", "token", "secret", "bearer", "://", "sig"),
+# Of each expression: one of these stands, in lower case, in every text that it changes. To look for
+# them takes a tenth of the time.
+_EXPRESSIONS = (
+    (("://",), _IN_ADDRESS, rf"\1{REMOVED}@"),
+    (("?", "&"), _IN_QUERY, rf"\1{REMOVED}"),
+    (("key", "authorization", "token", "secret"), _NAMED, rf"\1{REMOVED}"),
+    (("bearer",), _BEARER, rf"\1{REMOVED}"),
+    (
+        ("sk-", "gsk_", "hf_", "akia", "aiza", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "xox"),
+        _KEYS,
+        REMOVED,
+    ),
 )
 _VARIABLE = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
 
@@ -69,13 +76,10 @@ class Credentials:
             if value in text:
                 text = text.replace(value, REMOVED)
         lowered = text.lower()
-        if not any(hint in lowered for hint in _HINTS):
-            return text
-        text = _IN_ADDRESS.sub(rf"\1{REMOVED}@", text)
-        text = _IN_QUERY.sub(rf"\1{REMOVED}", text)
-        text = _NAMED.sub(rf"\1{REMOVED}", text)
-        text = _BEARER.sub(rf"\1{REMOVED}", text)
-        return _KEYS.sub(REMOVED, text)
+        for signs, expression, written in _EXPRESSIONS:
+            if any(sign in lowered for sign in signs):
+                text = expression.sub(written, text)
+        return text
 
     def removed_from_value(self, name: str, value: str) -> str:
         """Return a value without credentials; what has the name of one is one."""
