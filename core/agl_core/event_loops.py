@@ -49,14 +49,12 @@ def run_blocking(
         except BaseException as error:  # noqa: BLE001 - it belongs to the caller's thread
             result.set_exception(error)
         finally:
-            loop.run_until_complete(loop.shutdown_asyncgens())
-            _close_idle_connections(loop)
-            # Not for good, as asyncio takes it: the next run has async generators on this loop too.
-            if isinstance(loop, asyncio.BaseEventLoop):
-                loop._asyncgens_shutdown_called = False  # pyright: ignore[reportAttributeAccessIssue]
-            executor.shutdown(wait=False, cancel_futures=True)
-            asyncio.set_event_loop(None)
-            ended.set()
+            try:
+                _settle(loop)
+            finally:  # an agent may have left tasks on the loop which raise anything now
+                executor.shutdown(wait=False, cancel_futures=True)
+                asyncio.set_event_loop(None)
+                ended.set()
 
     def interrupt(times: int) -> None:
         if times == 1:
@@ -105,6 +103,17 @@ def run_to_end(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
     return task.result()
 
 
+def _settle(loop: asyncio.AbstractEventLoop) -> None:
+    """Close what a run has opened on the loop: async generators and idle connections."""
+    try:
+        run_to_end(loop, loop.create_task(loop.shutdown_asyncgens()))
+    finally:
+        # Not for good, as asyncio takes it: the next run has async generators on this loop too.
+        if isinstance(loop, asyncio.BaseEventLoop):
+            loop._asyncgens_shutdown_called = False  # pyright: ignore[reportAttributeAccessIssue]
+    _close_idle_connections(loop)
+
+
 def _close_idle_connections(loop: asyncio.AbstractEventLoop) -> None:
     """Close what HTTP clients keep in their pools, so that it is opened anew where it is needed.
 
@@ -116,7 +125,7 @@ def _close_idle_connections(loop: asyncio.AbstractEventLoop) -> None:
     for transport in list(transports.values()):
         if isinstance(transport, asyncio.ReadTransport) and not transport.is_reading():
             transport.close()
-    loop.run_until_complete(asyncio.sleep(0))
+    run_to_end(loop, loop.create_task(asyncio.sleep(0)))
 
 
 def _take_loop() -> asyncio.AbstractEventLoop:

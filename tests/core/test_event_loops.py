@@ -189,3 +189,24 @@ class TestInterrupt:
             run_blocking(work(), lambda: interruptions.append(1), threads=1)
         assert ended == ["cancelled"]
         assert interruptions == [1]
+
+
+def test_what_an_agent_left_behind_on_the_loop_cannot_hold_up_the_end() -> None:
+    """A task that raises SystemExit when its run has just ended."""
+    results: list[int] = []
+
+    async def leave() -> int:
+        async def late() -> None:
+            await asyncio.sleep(0)
+            raise SystemExit(4)
+
+        asyncio.create_task(late()).add_done_callback(lambda task: task.exception())
+        return 1
+
+    def run() -> None:
+        results.append(run_blocking(leave(), lambda: None, 1))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(30)
+    assert results == [1]
