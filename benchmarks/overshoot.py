@@ -24,6 +24,7 @@ import openai
 
 import agl_adapters as agl
 from agl_adapters.testing import SimulatedModel, simulated_model
+from agl_core.algorithms.concurrency import run_all
 
 PRICE = agl.Price(input=2.5, output=10.0)
 TASKS = [
@@ -63,7 +64,7 @@ async def search(session: agl.Session) -> None:
         session.report(prompt)
 
     for round in range(1_000):
-        await asyncio.gather(*(tried(3 * round + n) for n in range(3)))
+        await run_all([tried(3 * round + n) for n in range(3)])
 
 
 async def run(kind: str, seed: int, model: SimulatedModel) -> Run:
