@@ -94,7 +94,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else None)
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=SYSTEMS)
     parser.add_argument("--scenarios", nargs="+", choices=list(PROGRAMS), default=list(PROGRAMS))
-    parser.add_argument("--seeds", type=int, default=10, help="how many, from 0 (default: 10)")
+    parser.add_argument("--seeds", type=int, default=10, help="how many (default: 10)")
+    parser.add_argument("--first", type=int, default=0, help="the first of them (default: 0)")
     parser.add_argument("--results", type=Path, default=ROOT / "runs" / "peers")
     parser.add_argument("--environments", type=Path, default=ROOT / "runs" / "environments")
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "benchmarks")
@@ -121,7 +122,7 @@ def _run_missing(arguments: argparse.Namespace) -> None:
     known = {(run.system, run.scenario, run.seed) for run in kept_runs(arguments.results)}
     failed: list[str] = []
     for scenario in arguments.scenarios:
-        for seed in range(arguments.seeds):
+        for seed in range(arguments.first, arguments.first + arguments.seeds):
             for system in arguments.systems:
                 if (system, scenario, seed) in known:
                     continue
