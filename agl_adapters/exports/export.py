@@ -89,7 +89,10 @@ def _nothing(rollouts: list[KeptRollout], min_reward: float, splits: Collection[
         return f"there is no rollout with a score on tasks of {' or '.join(splits)}"
     best = max(kept.rollout.score or 0.0 for kept in rollouts)
     if best < min_reward:
-        return f"no rollout earned {min_reward:g}; the best one earned {best:g}: lower min_reward"
+        return (
+            f"no rollout earned {min_reward:g}; the best one earned {best:g}: lower min_reward "
+            "(--min-reward)"
+        )
     return (
         "no rollout that counts has what the format needs: model calls with answers "
         "(capture_content=False keeps them out), for pairs two of one task with other scores"

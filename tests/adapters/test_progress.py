@@ -6,6 +6,7 @@ import re
 import sys
 import threading
 import time
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +17,7 @@ import agl_adapters as agl
 from agl_adapters.injection import inject
 from agl_adapters.progress import Progress
 from agl_adapters.standing import Standing
+from agl_adapters.testing import simulated_model
 from agl_core.candidates import Candidate
 from agl_core.prompts import PromptTemplate
 from agl_core.session import Session
@@ -162,6 +164,26 @@ def test_failures_and_what_was_read_from_the_journal_are_counted() -> None:
     assert re.search(r"\d s · 2 failed · 3 reused", screen.text)
     assert "8 rollouts · 0 optimizer calls" in screen.text
     assert re.search(r"rollouts  [━╸╺ ]+  8 of 50, 42 left", screen.text)
+
+
+def test_the_last_word_on_what_is_spent_is_that_of_the_result() -> None:
+    class Spent(agl.Callback):
+        usage = agl.Usage()
+
+        def on_spent(self, usage: agl.Usage) -> None:
+            self.usage = usage
+
+    @agl.algorithm(models=["gpt-4o"])
+    async def asking(session: Session) -> None:
+        await session.evaluate(session.initial, session.val)
+        await session.ask("gpt-4o", [{"role": "user", "content": "What is wrong?"}])
+
+    spent = Spent()
+    with simulated_model("echo"):
+        trainer = agl.Trainer(asking, callbacks=[spent])
+        result = trainer.fit(agl.wrap(program, reward=reward), ["a", "b", "c", "d"])
+    assert spent.usage.model_calls == 1
+    assert replace(spent.usage, seconds=0.0) == replace(result.usage, seconds=0.0)
 
 
 def test_what_is_spent_and_left_is_what_the_ledger_says() -> None:
