@@ -71,11 +71,11 @@ class Discretion:
 
     def rollout(self, rollout: Rollout, task: Task) -> Rollout:
         """Return a rollout as it is kept. Its spans are: they are redacted when they are made."""
-        reward = rollout.reward
+        reward, kept = rollout.reward, self.task(task)
         return replace(
             rollout,
-            task=self.content(task.data),
-            task_name=self.task_name(task),
+            task=kept.data,
+            task_name=kept.name,
             reward=None if reward is None else self._reward(reward),
             error=None if rollout.error is None else self.redaction.text(rollout.error),
             output=self.content(rollout.output),
