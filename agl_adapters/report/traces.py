@@ -119,7 +119,7 @@ def _span(span: Span, depth: int, start: int, texts: Texts) -> dict[str, Any]:
         tokens = genai.usage(span)
         data |= _filled(
             model=printable(genai.response_model(span) or genai.request_model(span) or "")[:200],
-            tokens=list(tokens) if any(tokens) else None,
+            tokens=list(tokens[:2]) if any(tokens) else None,
             sent=[_message(message, texts) for message in genai.input_messages(span)],
             answered=[_message(message, texts) for message in genai.output_messages(span)],
         )
