@@ -24,19 +24,13 @@ if TYPE_CHECKING:
     from agl_adapters.prompt_files import load_prompts as load_prompts
     from agl_adapters.prompt_files import save_prompts as save_prompts
     from agl_adapters.report import write_report as write_report
-    from agl_core.agents import RolloutContext as RolloutContext
-    from agl_core.agents import apart as apart
-    from agl_core.agents import emit_reward as emit_reward
     from agl_core.algorithms import APO as APO
     from agl_core.algorithms import GEPA as GEPA
     from agl_core.algorithms import Algorithm as Algorithm
     from agl_core.algorithms import Baseline as Baseline
     from agl_core.algorithms import algorithm as algorithm
-    from agl_core.budgets import Budget as Budget
-    from agl_core.budgets import Usage as Usage
     from agl_core.callbacks import Callback as Callback
     from agl_core.candidates import Candidate as Candidate
-    from agl_core.constraints import Constraint as Constraint
     from agl_core.errors import AglError as AglError
     from agl_core.errors import ConfigurationError as ConfigurationError
     from agl_core.errors import DatasetError as DatasetError
@@ -53,21 +47,27 @@ if TYPE_CHECKING:
     from agl_core.errors import StoreError as StoreError
     from agl_core.errors import UnknownAgentError as UnknownAgentError
     from agl_core.errors import UnsupportedVersionError as UnsupportedVersionError
-    from agl_core.judges import judge as judge
-    from agl_core.prices import Price as Price
-    from agl_core.prompts import PromptTemplate as PromptTemplate
+    from agl_core.execution.agents import RolloutContext as RolloutContext
+    from agl_core.execution.agents import apart as apart
+    from agl_core.execution.agents import emit_reward as emit_reward
+    from agl_core.judges.judge import judge as judge
+    from agl_core.prompts.constraints import Constraint as Constraint
+    from agl_core.prompts.templates import PromptTemplate as PromptTemplate
     from agl_core.result import TrainResult as TrainResult
-    from agl_core.reward_functions import weighted as weighted
-    from agl_core.rewards import Reward as Reward
+    from agl_core.rewards.functions import weighted as weighted
+    from agl_core.rewards.reward import Reward as Reward
     from agl_core.rollouts import Evaluation as Evaluation
     from agl_core.rollouts import Rollout as Rollout
     from agl_core.session import Session as Session
-    from agl_core.spans import Span as Span
-    from agl_core.store import MemoryStore as MemoryStore
-    from agl_core.store import SQLiteStore as SQLiteStore
-    from agl_core.store import Store as Store
-    from agl_core.traces import TraceToMessages as TraceToMessages
-    from agl_core.traces import TraceToTriplets as TraceToTriplets
+    from agl_core.spans.span import Span as Span
+    from agl_core.spending.budgets import Budget as Budget
+    from agl_core.spending.budgets import Usage as Usage
+    from agl_core.spending.prices import Price as Price
+    from agl_core.storage.store import MemoryStore as MemoryStore
+    from agl_core.storage.store import SQLiteStore as SQLiteStore
+    from agl_core.storage.store import Store as Store
+    from agl_core.tracing.traces import TraceToMessages as TraceToMessages
+    from agl_core.tracing.traces import TraceToTriplets as TraceToTriplets
     from agl_core.trainer import Trainer as Trainer
 
 _HOMES = {
@@ -78,12 +78,12 @@ _HOMES = {
     "agl_adapters.production": ("PromptsInUse", "use_prompts"),
     "agl_adapters.prompt_files": ("load_prompts", "save_prompts"),
     "agl_adapters.report": ("write_report",),
-    "agl_core.agents": ("RolloutContext", "apart", "emit_reward"),
+    "agl_core.execution.agents": ("RolloutContext", "apart", "emit_reward"),
     "agl_core.algorithms": ("APO", "GEPA", "Algorithm", "Baseline", "algorithm"),
-    "agl_core.budgets": ("Budget", "Usage"),
+    "agl_core.spending.budgets": ("Budget", "Usage"),
     "agl_core.callbacks": ("Callback",),
     "agl_core.candidates": ("Candidate",),
-    "agl_core.constraints": ("Constraint",),
+    "agl_core.prompts.constraints": ("Constraint",),
     "agl_core.errors": (
         "AglError",
         "ConfigurationError",
@@ -102,17 +102,17 @@ _HOMES = {
         "UnknownAgentError",
         "UnsupportedVersionError",
     ),
-    "agl_core.judges": ("judge",),
-    "agl_core.prices": ("Price",),
-    "agl_core.prompts": ("PromptTemplate",),
+    "agl_core.judges.judge": ("judge",),
+    "agl_core.spending.prices": ("Price",),
+    "agl_core.prompts.templates": ("PromptTemplate",),
     "agl_core.result": ("TrainResult",),
-    "agl_core.reward_functions": ("weighted",),
-    "agl_core.rewards": ("Reward",),
+    "agl_core.rewards.functions": ("weighted",),
+    "agl_core.rewards.reward": ("Reward",),
     "agl_core.rollouts": ("Evaluation", "Rollout"),
     "agl_core.session": ("Session",),
-    "agl_core.spans": ("Span",),
-    "agl_core.store": ("MemoryStore", "SQLiteStore", "Store"),
-    "agl_core.traces": ("TraceToMessages", "TraceToTriplets"),
+    "agl_core.spans.span": ("Span",),
+    "agl_core.storage.store": ("MemoryStore", "SQLiteStore", "Store"),
+    "agl_core.tracing.traces": ("TraceToMessages", "TraceToTriplets"),
     "agl_core.trainer": ("Trainer",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -10,8 +10,8 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from agl_adapters.references import load_reference
-from agl_core.agents import Agent
 from agl_core.errors import ConfigurationError
+from agl_core.execution.agents import Agent
 
 __all__ = ["AgentSource", "agent_source"]
 

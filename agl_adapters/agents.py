@@ -16,12 +16,12 @@ from agl_adapters.targets import (
     function_name,
     is_async_function,
 )
-from agl_core.agents import Agent, FunctionAgent, Outcome, RolloutContext, apart
 from agl_core.code_identity import code_identity, parts_of
 from agl_core.errors import ConfigurationError
-from agl_core.prompts import Resources
-from agl_core.reward_functions import RewardFunction
-from agl_core.tracing import Tracing
+from agl_core.execution.agents import Agent, FunctionAgent, Outcome, RolloutContext, apart
+from agl_core.prompts.templates import Resources
+from agl_core.rewards.functions import RewardFunction
+from agl_core.tracing.tracing import Tracing
 
 __all__ = ["WrappedAgent", "rollout", "wrap"]
 

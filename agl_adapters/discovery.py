@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agl_adapters.agents import wrap
-from agl_core.agents import Agent
 from agl_core.algorithms import Baseline
 from agl_core.callbacks import Callback
 from agl_core.datasets import DatasetSource
-from agl_core.discovery import Survey
+from agl_core.discovery.survey import Survey
+from agl_core.execution.agents import Agent
 from agl_core.files import write_atomically
-from agl_core.prompts import PromptTemplate
-from agl_core.redaction import RedactSource
-from agl_core.slots import SlotRecord
+from agl_core.privacy.redaction import RedactSource
+from agl_core.prompts.slots import SlotRecord
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.trainer import Trainer
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
-from agl_core.binding import Binding
 from agl_core.credentials import without_credentials
 from agl_core.errors import ConfigurationError, PlaceholderError, PromptDriftError
-from agl_core.prompts import PromptTemplate
-from agl_core.provenance import Rendered
+from agl_core.prompts.binding import Binding
+from agl_core.prompts.provenance import Rendered
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.text import cut, printable
 
 __all__ = ["InUse", "OnDrift", "PromptsBinding"]

@@ -11,10 +11,10 @@ from types import FrameType
 from typing import Any
 
 from agl_adapters.places import user_place
-from agl_core.binding import current_binding
-from agl_core.prompts import PromptTemplate
-from agl_core.provenance import Rendered
-from agl_core.slots import Role, is_user_message
+from agl_core.prompts.binding import current_binding
+from agl_core.prompts.provenance import Rendered
+from agl_core.prompts.slots import Role, is_user_message
+from agl_core.prompts.templates import PromptTemplate
 
 __all__ = [
     "active",

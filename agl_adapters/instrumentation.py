@@ -18,7 +18,7 @@ from agl_adapters.integration import Integration
 from agl_adapters.registry import integrations, is_imported, is_installed
 from agl_adapters.threads import contexts_in_pools
 from agl_core.errors import IntegrationError
-from agl_core.tracing import Tracing
+from agl_core.tracing.tracing import Tracing
 
 __all__ = ["instrumented"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, runtime_checkable
 
-from agl_core.tracing import Tracing
+from agl_core.tracing.tracing import Tracing
 
 __all__ = ["Integration", "SingleUseTarget", "Target"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.text import escape_hidden
 
 __all__ = ["literal_for", "literals", "written"]

@@ -10,15 +10,15 @@ from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING
 
 from agl_adapters.agent_sources import agent_source
-from agl_core.agents import Agent
+from agl_core.concurrency.runner_threads import RunnerThreads
+from agl_core.concurrency.turns import Turns
 from agl_core.errors import ConfigurationError
-from agl_core.execution import Attempt, RolloutRequest
-from agl_core.runner_threads import RunnerThreads
-from agl_core.turns import Turns
+from agl_core.execution.agents import Agent
+from agl_core.execution.attempts import Attempt, RolloutRequest
 
 if TYPE_CHECKING:
     from agl_adapters.workers import Worker
-    from agl_core.tracing import Tracing
+    from agl_core.tracing.tracing import Tracing
 
 __all__ = ["ProcessExecutor"]
 
@@ -55,7 +55,7 @@ class ProcessExecutor:
         self._start_timeout = start_timeout
 
     def open(self, agent: Agent, tracing: Tracing, n_runners: int) -> None:
-        """Get ready; see `agl_core.executors.Executor`. Workers are started when they are needed.
+        """Get ready; see `agl_core.execution.executors.Executor`. Workers start when needed.
 
         Raises:
             ConfigurationError: If workers have no way to get the agent, or what redacts.
@@ -82,7 +82,7 @@ class ProcessExecutor:
         atexit.register(self._kill)
 
     async def run(self, request: RolloutRequest) -> Attempt:
-        """Run one attempt; see `agl_core.executors.Executor`.
+        """Run one attempt; see `agl_core.execution.executors.Executor`.
 
         Raises:
             ConfigurationError: If a worker cannot be started, or cannot get the agent.

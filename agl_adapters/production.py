@@ -15,12 +15,12 @@ from typing import Any, ParamSpec, TypeVar, cast
 from agl_adapters.drift import InUse, OnDrift, PromptsBinding
 from agl_adapters.instrumentation import instrumented
 from agl_adapters.targets import is_async_function
-from agl_core.agents import RolloutContext
-from agl_core.binding import Binding, bind_everywhere, bound, current_binding
 from agl_core.errors import ConfigurationError
-from agl_core.prompt_files import PromptFile, read_prompt_file
-from agl_core.prompts import PromptTemplate, coerce_resources
-from agl_core.tracing import Tracing
+from agl_core.execution.agents import RolloutContext
+from agl_core.prompts.binding import Binding, bind_everywhere, bound, current_binding
+from agl_core.prompts.prompt_files import PromptFile, read_prompt_file
+from agl_core.prompts.templates import PromptTemplate, coerce_resources
+from agl_core.tracing.tracing import Tracing
 
 __all__ = ["PromptsInUse", "use_prompts"]
 

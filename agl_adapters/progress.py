@@ -14,11 +14,11 @@ from rich.text import Text
 from agl_adapters.slot_views import choices_view
 from agl_adapters.standing import Standing
 from agl_adapters.terminal import prompts_view, standard_console
-from agl_core.budgets import Usage
 from agl_core.callbacks import Callback
 from agl_core.candidates import Candidate
 from agl_core.plans import Plan
 from agl_core.rollouts import Rollout
+from agl_core.spending.budgets import Usage
 from agl_core.text import printable
 
 __all__ = ["Progress"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agl_core.binding import SlotUse
-from agl_core.matching import lift
-from agl_core.prompt_files import PromptFile
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.binding import SlotUse
+from agl_core.prompts.matching import lift
+from agl_core.prompts.prompt_files import PromptFile
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.rollouts import Rollout
 
 __all__ = ["misfits"]

@@ -1,6 +1,6 @@
 """Prompt files by hand: `agl.save_prompts` and `agl.load_prompts`.
 
-They write and read what `TrainResult.save` writes; `agl_core.prompt_files` says what that is.
+They write and read what `TrainResult.save` writes: see `agl_core.prompts.prompt_files`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agl_core.errors import ConfigurationError
-from agl_core.prompt_files import PromptFile, read_prompt_file, write_prompt_file
-from agl_core.prompts import PromptTemplate, coerce_resources
+from agl_core.prompts.prompt_files import PromptFile, read_prompt_file, write_prompt_file
+from agl_core.prompts.templates import PromptTemplate, coerce_resources
 
 __all__ = ["load_prompts", "save_prompts"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from agl_core.slots import Role
+from agl_core.prompts.slots import Role
 
 __all__ = ["PutIn", "with_texts"]
 

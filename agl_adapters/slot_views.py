@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from agl_adapters.terminal import text_panel
-from agl_core.discovery import Survey
-from agl_core.slot_policy import SlotChoice
-from agl_core.slots import SlotRecord
+from agl_core.discovery.survey import Survey
+from agl_core.prompts.slot_policy import SlotChoice
+from agl_core.prompts.slots import SlotRecord
 from agl_core.text import cut, printable
 
 __all__ = ["choices_view", "discovery_text", "slots_table"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from agl_adapters.literals import literal_for, literals, written
 from agl_core.errors import ConfigurationError
-from agl_core.prompt_files import PromptFile
+from agl_core.prompts.prompt_files import PromptFile
 
 __all__ = ["Patch", "make_patch"]
 

@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from agl_core.budgets import Budget, Usage
+from agl_core.spending.budgets import Budget, Usage
 from agl_core.text import printable
 
 __all__ = ["Standing"]

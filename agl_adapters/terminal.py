@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from agl_adapters.wording import VERDICTS, stop_sentence, where_compared
-from agl_core.budgets import Usage
-from agl_core.prompts import PromptTemplate, Resources
+from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.result import TrainResult, outlook
-from agl_core.statistics import Comparison, Verdict
+from agl_core.spending.budgets import Usage
+from agl_core.statistics.comparisons import Comparison, Verdict
 from agl_core.text import printable
 
 __all__ = [

@@ -15,7 +15,7 @@ from contextvars import copy_context
 from functools import wraps
 from typing import Any
 
-from agl_core.binding import block_binding
+from agl_core.prompts.binding import block_binding
 
 __all__ = ["contexts_in_pools"]
 

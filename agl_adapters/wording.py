@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agl_core.budgets import StopReason
-from agl_core.statistics import Comparison, Verdict
+from agl_core.spending.budgets import StopReason
+from agl_core.statistics.comparisons import Comparison, Verdict
 
 __all__ = ["VERDICTS", "stop_sentence", "where_compared"]
 

@@ -17,17 +17,17 @@ from typing import Any, Literal, cast
 
 from agl_adapters.agent_sources import AgentSource
 from agl_core import errors
-from agl_core.agents import Agent
-from agl_core.budgets import BudgetExhaustedError, StopReason
+from agl_core.concurrency.event_loops import run_to_end
 from agl_core.errors import AglError
-from agl_core.event_loops import run_to_end
-from agl_core.execution import Attempt, RolloutRequest
-from agl_core.executors import LocalExecutor
-from agl_core.genai import TokenUsage
-from agl_core.metering import Demand, Reserved
-from agl_core.redaction import Redaction
-from agl_core.spans import Span
-from agl_core.tracing import Tracing
+from agl_core.execution.agents import Agent
+from agl_core.execution.attempts import Attempt, RolloutRequest
+from agl_core.execution.executors import LocalExecutor
+from agl_core.privacy.redaction import Redaction
+from agl_core.spans.genai import TokenUsage
+from agl_core.spans.span import Span
+from agl_core.spending.budgets import BudgetExhaustedError, StopReason
+from agl_core.spending.metering import Demand, Reserved
+from agl_core.tracing.tracing import Tracing
 
 __all__ = ["HOLD_UP", "Message", "Refusal", "WorkerSetup", "serve"]
 
@@ -212,7 +212,7 @@ def _known(error: AglError) -> AglError:
 
 
 def _own_provider() -> Any:
-    from agl_core.collector import user_provider
+    from agl_core.tracing.collector import user_provider
 
     return user_provider()
 

@@ -14,13 +14,13 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
 from agl_adapters.worker_process import HOLD_UP, Ready, Refusal, WorkerSetup, serve
-from agl_core.budgets import BudgetExhaustedError
 from agl_core.errors import ConfigurationError
-from agl_core.execution import Attempt, RolloutRequest, usage_of
-from agl_core.metering import AbsentMeter, Demand, Reserved
-from agl_core.recording import settled
-from agl_core.spans import Span
+from agl_core.execution.attempts import Attempt, RolloutRequest, usage_of
+from agl_core.spans.span import Span
+from agl_core.spending.budgets import BudgetExhaustedError
+from agl_core.spending.metering import AbsentMeter, Demand, Reserved
 from agl_core.text import cut, printable
+from agl_core.tracing.recording import settled
 
 __all__ = ["Worker"]
 

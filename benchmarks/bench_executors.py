@@ -17,9 +17,9 @@ from typing import Any
 
 import agl_adapters as agl
 from agl_core.datasets import load_dataset
-from agl_core.execution import RolloutRequest
-from agl_core.executors import Executor, LocalExecutor
-from agl_core.tracing import Tracing
+from agl_core.execution.attempts import RolloutRequest
+from agl_core.execution.executors import Executor, LocalExecutor
+from agl_core.tracing.tracing import Tracing
 
 
 @agl.rollout

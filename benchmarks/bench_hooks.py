@@ -34,9 +34,9 @@ from contextvars import copy_context
 from typing import Any, TypedDict
 
 from agl_adapters.integration import Integration
-from agl_core.binding import Binding, bound
-from agl_core.prompts import PromptTemplate
-from agl_core.tracing import Tracing
+from agl_core.prompts.binding import Binding, bound
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.tracing.tracing import Tracing
 
 Batch = Callable[[int], Any]
 STATES = ("bare", "outside", "bound", "rollout")

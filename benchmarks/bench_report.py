@@ -25,7 +25,7 @@ import agl_adapters as agl
 from agl_adapters.cli.demo import examples_folder
 from agl_adapters.cli.programs import PROGRAMS, Framework
 from agl_adapters.testing import simulated_model
-from agl_core.agents import Agent
+from agl_core.execution.agents import Agent
 
 TASKS = 25
 
@@ -70,7 +70,7 @@ def long_traces() -> Agent:
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
 
-    from agl_core.genai import tool_attributes
+    from agl_core.spans.genai import tool_attributes
 
     trace.set_tracer_provider(TracerProvider())  # as a program of one's own has it
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import agl_adapters as agl
-from agl_core.agents import Agent
+from agl_core.execution.agents import Agent
 
 
 def agents() -> dict[str, Agent]:

@@ -19,7 +19,7 @@ from typing import Any
 import agl_adapters as agl
 from agl_adapters.cli.demo import examples_folder
 from agl_adapters.testing import simulated_model
-from agl_core.agents import Agent
+from agl_core.execution.agents import Agent
 
 ROUNDS = 2
 

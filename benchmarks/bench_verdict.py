@@ -25,7 +25,7 @@ from agl_core.algorithms.pool import Pool
 from agl_core.algorithms.racing import Race
 from agl_core.callbacks import Callback
 from agl_core.candidates import Candidate
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 
 SEED_SCORE = 0.5
 GAIN = 0.2

@@ -31,8 +31,8 @@ from fault_agents import ASYNC, BAD, PROGRAMS, SYNC, score_of
 
 import agl_adapters as agl
 from agl_adapters.testing import Fault, SimulatedModel, simulated_model
-from agl_core.backoff import Backoff
 from agl_core.errors import AglError
+from agl_core.faults.backoff import Backoff
 
 RUNNERS = 16
 ROLLOUTS = 160

@@ -22,15 +22,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from agl_adapters.prompt_files import load_prompts
-from agl_core import genai
 from agl_core.datasets import load_dataset
 from agl_core.errors import AglError
-from agl_core.matching import lift
-from agl_core.messages import parse_messages, to_parts
-from agl_core.prompts import PromptTemplate
-from agl_core.rewrites import check_rewrite
-from agl_core.spans import Span
-from agl_core.traces import TraceToMessages, TraceToTriplets
+from agl_core.prompts.matching import lift
+from agl_core.prompts.rewrites import check_rewrite
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.spans import genai
+from agl_core.spans.messages import parse_messages, to_parts
+from agl_core.spans.span import Span
+from agl_core.tracing.traces import TraceToMessages, TraceToTriplets
 
 TEXT = st.text(st.characters(), max_size=60)
 JSON = st.recursive(

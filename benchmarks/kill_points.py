@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import agl_adapters as agl
-from agl_core.models import Completion
+from agl_core.models.chat import Completion
 from agl_core.rollouts import ModelUsage
 
 TRAIN, VAL, TEST = list(range(12)), list(range(100, 112)), list(range(200, 212))

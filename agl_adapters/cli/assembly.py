@@ -10,9 +10,9 @@ from typing import Any
 import agl_adapters as agl
 from agl_adapters.cli.options import AgentOptions, BudgetOptions
 from agl_adapters.references import load_reference
-from agl_core.agents import Agent
 from agl_core.errors import ConfigurationError
-from agl_core.prompts import Resources
+from agl_core.execution.agents import Agent
+from agl_core.prompts.templates import Resources
 
 __all__ = [
     "ALGORITHMS",

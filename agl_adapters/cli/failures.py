@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
-from agl_core.budgets import BudgetExhaustedError
 from agl_core.credentials import without_credentials
 from agl_core.errors import AglError
+from agl_core.spending.budgets import BudgetExhaustedError
 from agl_core.text import printable
 
 __all__ = ["INTERRUPTED", "ReportingGroup"]

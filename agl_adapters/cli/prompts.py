@@ -21,10 +21,10 @@ from agl_adapters.prompt_checks import misfits
 from agl_adapters.references import load_reference
 from agl_adapters.source_patches import make_patch
 from agl_adapters.terminal import prompts_view, standard_console
-from agl_core.agents import Agent
 from agl_core.errors import ConfigurationError
-from agl_core.prompt_files import PromptFile, read_prompt_file, text_hash
-from agl_core.prompts import PromptTemplate, Resources
+from agl_core.execution.agents import Agent
+from agl_core.prompts.prompt_files import PromptFile, read_prompt_file, text_hash
+from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.text import printable
 
 __all__ = ["prompts"]

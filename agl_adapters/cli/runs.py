@@ -16,9 +16,9 @@ from agl_adapters.cli.options import JsonOption
 from agl_adapters.cli.output import print_json
 from agl_adapters.cli.stores import STORE, StoreOption, opened
 from agl_adapters.terminal import changes_view, standard_console
-from agl_core.prompts import PromptTemplate, Resources
-from agl_core.runs import known_run
-from agl_core.store import RunRecord
+from agl_core.prompts.templates import PromptTemplate, Resources
+from agl_core.storage.runs import known_run
+from agl_core.storage.store import RunRecord
 from agl_core.text import printable
 
 __all__ = ["runs"]

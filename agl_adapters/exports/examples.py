@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from agl_core import genai
-from agl_core.messages import Message
 from agl_core.rollouts import Rollout
-from agl_core.store import RolloutKey, Store
-from agl_core.traces import TraceToTriplets
+from agl_core.spans import genai
+from agl_core.spans.messages import Message
+from agl_core.storage.store import RolloutKey, Store
+from agl_core.tracing.traces import TraceToTriplets
 
 __all__ = ["Example", "KeptRollout", "examples", "kept_rollouts"]
 

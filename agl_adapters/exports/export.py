@@ -12,8 +12,8 @@ from agl_adapters.exports.examples import KeptRollout, kept_rollouts
 from agl_adapters.exports.formats import ROWS, Row
 from agl_core.errors import ConfigurationError, MissingDependencyError
 from agl_core.files import write_atomically
-from agl_core.runs import known_run
-from agl_core.store import Store
+from agl_core.storage.runs import known_run
+from agl_core.storage.store import Store
 
 __all__ = ["Format", "export"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from agl_adapters.exports.examples import Example, KeptRollout, examples
-from agl_core.messages import Message
-from agl_core.traces import TraceToMessages
+from agl_core.spans.messages import Message
+from agl_core.tracing.traces import TraceToMessages
 
 __all__ = ["ROWS", "Row"]
 

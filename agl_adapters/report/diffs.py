@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Literal, NamedTuple
 
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.text import cut, printable
 
 __all__ = ["DiffRow", "PromptDiff", "Word", "prompt_diffs", "text_diff"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from agl_core.candidates import Candidate
 from agl_core.rollouts import ModelUsage
-from agl_core.store import Activity, RolloutKey, RunRecord
+from agl_core.storage.store import Activity, RolloutKey, RunRecord
 
 __all__ = ["CandidateFacts", "RolloutFacts", "RunFacts", "TaskFacts"]
 

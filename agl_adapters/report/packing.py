@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from agl_adapters.report.facts import RunFacts
 from agl_adapters.report.traces import Texts, trace_json
 from agl_core.rollouts import Rollout
-from agl_core.store import RolloutKey, Store
+from agl_core.storage.store import RolloutKey, Store
 
 __all__ = ["PackedTraces", "pack_traces"]
 

@@ -7,13 +7,13 @@ from itertools import islice
 from typing import Any
 
 from agl_adapters.report.facts import CandidateFacts, RolloutFacts, RunFacts, TaskFacts
-from agl_core import genai
 from agl_core.candidates import Candidate
-from agl_core.prompts import PromptTemplate, Resources, fingerprint
+from agl_core.prompts.templates import PromptTemplate, Resources, fingerprint
 from agl_core.rollouts import ModelUsage, Rollout
-from agl_core.runs import known_run
 from agl_core.simulation import is_simulated_id
-from agl_core.store import RolloutKey, RunRecord, Store
+from agl_core.spans import genai
+from agl_core.storage.runs import known_run
+from agl_core.storage.store import RolloutKey, RunRecord, Store
 
 __all__ = ["RunReader", "is_simulated"]
 

@@ -6,12 +6,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from agl_core import genai
-from agl_core.messages import Message
-from agl_core.recording import UNFINISHED
 from agl_core.rollouts import Rollout
-from agl_core.spans import Span
+from agl_core.spans import genai
+from agl_core.spans.messages import Message
+from agl_core.spans.span import Span
 from agl_core.text import printable
+from agl_core.tracing.recording import UNFINISHED
 
 __all__ = ["Texts", "trace_json"]
 

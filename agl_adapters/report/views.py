@@ -14,7 +14,7 @@ from agl_adapters.report.diffs import PromptDiff, prompt_diffs
 from agl_adapters.report.facts import RunFacts
 from agl_adapters.wording import VERDICTS, stop_sentence, where_compared
 from agl_core.result import outlook
-from agl_core.statistics import Comparison
+from agl_core.statistics.comparisons import Comparison
 from agl_core.text import cut, printable
 
 __all__ = ["NONE", "moment", "run_view", "shown_number", "stats"]

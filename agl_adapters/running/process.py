@@ -13,9 +13,9 @@ from pathlib import Path
 from agl_adapters.drift import InUse
 from agl_adapters.production import PromptsInUse
 from agl_adapters.running.variables import IS_MAIN, VARIABLE, Launch
-from agl_core.binding import current_binding
 from agl_core.errors import AglError
-from agl_core.prompt_files import read_prompt_file
+from agl_core.prompts.binding import current_binding
+from agl_core.prompts.prompt_files import read_prompt_file
 from agl_core.text import printable
 
 __all__ = ["begin"]

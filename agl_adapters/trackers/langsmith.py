@@ -8,7 +8,7 @@ from typing import Any
 
 from agl_adapters.trackers.tracker import Tracker, registered_names, text_with_fields
 from agl_core.errors import ConfigurationError, MissingDependencyError
-from agl_core.prompts import Engine, PromptTemplate, Resources
+from agl_core.prompts.templates import Engine, PromptTemplate, Resources
 from agl_core.result import TrainResult
 
 __all__ = ["LangSmithHub", "hub_name", "pull_prompts", "push_prompts"]

@@ -20,7 +20,7 @@ from agl_adapters.trackers.tracker import (
 from agl_core.candidates import Candidate
 from agl_core.errors import ConfigurationError, MissingDependencyError
 from agl_core.plans import Plan
-from agl_core.prompts import PromptTemplate, Resources
+from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.result import TrainResult
 
 __all__ = ["MLflowTracker", "pull_prompts", "push_prompts", "registry_name"]

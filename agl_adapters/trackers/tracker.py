@@ -13,7 +13,7 @@ from agl_core.candidates import Candidate
 from agl_core.credentials import without_credentials
 from agl_core.errors import ConfigurationError
 from agl_core.plans import Plan
-from agl_core.prompts import PromptTemplate, Resources
+from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.result import TrainResult
 from agl_core.text import printable
 

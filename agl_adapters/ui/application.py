@@ -25,8 +25,8 @@ from agl_adapters.report.writing import report_html
 from agl_adapters.ui.comparing import comparison_view, outcome
 from agl_adapters.ui.library import Library
 from agl_core.errors import AglError, ConfigurationError
-from agl_core.runs import known_run
-from agl_core.store import RolloutKey, Store
+from agl_core.storage.runs import known_run
+from agl_core.storage.store import RolloutKey, Store
 from agl_core.text import printable
 
 __all__ = ["ui_application"]

@@ -11,7 +11,7 @@ from agl_adapters.report.facts import RunFacts
 from agl_adapters.report.reading import RunReader, is_simulated
 from agl_adapters.report.traces import Texts, trace_json
 from agl_core.rollouts import Rollout
-from agl_core.store import RolloutKey, RunRecord, Store
+from agl_core.storage.store import RolloutKey, RunRecord, Store
 
 __all__ = ["Library"]
 

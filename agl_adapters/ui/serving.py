@@ -6,7 +6,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 from agl_core.errors import MissingDependencyError
-from agl_core.store import Store
+from agl_core.storage.store import Store
 
 __all__ = ["HOST", "serve_ui"]
 

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 from typing import Any, get_args
 
-from agl_core.agents import Agent
 from agl_core.algorithms import Algorithm
-from agl_core.budgets import Budget
 from agl_core.errors import ConfigurationError
+from agl_core.execution.agents import Agent
 from agl_core.selection import Acceptance
-from agl_core.store import MemoryStore, SQLiteStore, Store
+from agl_core.spending.budgets import Budget
+from agl_core.storage.store import MemoryStore, SQLiteStore, Store
 
 __all__ = [
     "checked_acceptance",

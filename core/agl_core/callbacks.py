@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from agl_core.redaction import Redaction
+from agl_core.privacy.redaction import Redaction
 from agl_core.text import printable
 
 if TYPE_CHECKING:
-    from agl_core.budgets import Usage
     from agl_core.candidates import Candidate
     from agl_core.plans import Plan
     from agl_core.result import TrainResult
     from agl_core.rollouts import Rollout
+    from agl_core.spending.budgets import Usage
 
 __all__ = ["Callback", "Callbacks", "Logged"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agl_core.edits import Critique, PromptEdit
-from agl_core.prompts import PromptTemplate, Resources, fingerprint
+from agl_core.prompts.templates import PromptTemplate, Resources, fingerprint
 
 __all__ = ["Candidate"]
 

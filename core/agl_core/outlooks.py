@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from agl_core.callbacks import Callback
 from agl_core.plans import Plan
-from agl_core.power import FEWEST, smallest_gain, spread_of
 from agl_core.rollouts import mean_score
+from agl_core.statistics.power import FEWEST, smallest_gain, spread_of
 
 __all__ = ["SeedOutlook", "plan_warnings"]
 

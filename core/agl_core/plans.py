@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from agl_core.budgets import Budget, Usage
-from agl_core.power import ASSUMED_SPREAD, smallest_gain
-from agl_core.prompts import Resources
-from agl_core.slot_policy import SlotChoice
-from agl_core.slots import SlotRecord
+from agl_core.prompts.slot_policy import SlotChoice
+from agl_core.prompts.slots import SlotRecord
+from agl_core.prompts.templates import Resources
+from agl_core.spending.budgets import Budget, Usage
+from agl_core.statistics.power import ASSUMED_SPREAD, smallest_gain
 from agl_core.workloads import Workload
 
 __all__ = ["Plan", "slots_found"]

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agl_core.budgets import StopReason, Usage
 from agl_core.candidates import Candidate
-from agl_core.prompt_files import PromptFile, write_prompt_file
-from agl_core.prompts import PromptTemplate, Resources, fingerprint
-from agl_core.statistics import Comparison, Verdict
+from agl_core.prompts.prompt_files import PromptFile, write_prompt_file
+from agl_core.prompts.templates import PromptTemplate, Resources, fingerprint
+from agl_core.spending.budgets import StopReason, Usage
+from agl_core.statistics.comparisons import Comparison, Verdict
 from agl_core.text import printable
 
 __all__ = ["CandidateRecord", "TrainResult", "outlook", "prompt_diff"]

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from agl_core.budgets import Budget, Usage
 from agl_core.candidates import Candidate
-from agl_core.prompts import PromptTemplate, Resources
+from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.result import CandidateRecord, TrainResult
 from agl_core.rollouts import ModelUsage
-from agl_core.statistics import Comparison
-from agl_core.store import RunRecord, Store
+from agl_core.spending.budgets import Budget, Usage
+from agl_core.statistics.comparisons import Comparison
+from agl_core.storage.store import RunRecord, Store
 
 __all__ = ["Start", "earlier_spent", "kept_result", "result_record"]
 

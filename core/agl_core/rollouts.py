@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any, Literal, overload
 
-from agl_core.binding import SlotUse
-from agl_core.prompts import PromptTemplate
-from agl_core.rewards import Reward
-from agl_core.sightings import Sighting, Sightings
-from agl_core.spans import Span
+from agl_core.prompts.binding import SlotUse
+from agl_core.prompts.sightings import Sighting, Sightings
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.rewards.reward import Reward
+from agl_core.spans.span import Span
 from agl_core.text import cut
 
 __all__ = ["Evaluation", "ModelUsage", "Rollout", "RolloutStatus", "mean_score"]

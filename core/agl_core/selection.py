@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from agl_core.budgets import BudgetExhaustedError, StopReason
 from agl_core.candidates import Candidate
 from agl_core.datasets import Dataset
 from agl_core.metrics import mean_metrics
 from agl_core.result import CandidateRecord, TrainResult
 from agl_core.rollouts import Evaluation
 from agl_core.session import Session
-from agl_core.statistics import Comparison, compare, paired_means
+from agl_core.spending.budgets import BudgetExhaustedError, StopReason
+from agl_core.statistics.comparisons import Comparison, compare, paired_means
 
 __all__ = ["FINALISTS", "Acceptance", "conclude"]
 

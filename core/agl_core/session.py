@@ -8,27 +8,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agl_core.budgets import Budget, BudgetExhaustedError, Usage
 from agl_core.callbacks import Callback
-from agl_core.calls import ModelCalls
 from agl_core.candidates import Candidate
-from agl_core.constraints import Constraint
 from agl_core.datasets import Dataset, Task, load_dataset
-from agl_core.discretion import Discretion
+from agl_core.discovery.seed_checks import SeedCheck
 from agl_core.errors import ConfigurationError, RolloutError
-from agl_core.ledger import Ledger
+from agl_core.execution.runners import RolloutRunner
 from agl_core.metrics import CandidateMetrics
-from agl_core.models import ChatMessage, ModelClient
+from agl_core.models.calls import ModelCalls
+from agl_core.models.chat import ChatMessage, ModelClient
 from agl_core.outlooks import SeedOutlook
 from agl_core.overlap import OverlapGuard
-from agl_core.patience import Patience
-from agl_core.prompts import PromptTemplate, Resources, fingerprint
-from agl_core.redaction import WITHHELD_PROMPT
-from agl_core.rewrites import InvalidRewriteError, check_constraint, check_placeholders
+from agl_core.privacy.discretion import Discretion
+from agl_core.privacy.redaction import WITHHELD_PROMPT
+from agl_core.prompts.constraints import Constraint
+from agl_core.prompts.rewrites import InvalidRewriteError, check_constraint, check_placeholders
+from agl_core.prompts.templates import PromptTemplate, Resources, fingerprint
 from agl_core.rollouts import Evaluation, mean_score
-from agl_core.runners import RolloutRunner
-from agl_core.seed_checks import SeedCheck
-from agl_core.store import Journal
+from agl_core.spending.budgets import Budget, BudgetExhaustedError, Usage
+from agl_core.spending.ledger import Ledger
+from agl_core.spending.patience import Patience
+from agl_core.storage.store import Journal
 from agl_core.validations import Scores, Validations
 
 __all__ = ["Session"]
@@ -45,7 +45,7 @@ class Session:
         val: The validation tasks.
         initial: The seed's resources.
         constraints: What the rewrites of a prompt must keep to, by name. Give it to
-            `agl_core.rewrites.check_rewrite`; what breaks it is refused here too.
+            `agl_core.prompts.rewrites.check_rewrite`; what breaks it is refused here too.
         rng: A random source that depends on the trainer's seed alone.
         repeats: How often a task is run for its score, the mean.
     """

@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequen
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agl_core.agents import Agent
 from agl_core.algorithms import APO, Algorithm, Baseline
 from agl_core.arguments import (
     checked_acceptance,
@@ -24,39 +23,40 @@ from agl_core.arguments import (
     checked_timeout,
     opened_store,
 )
-from agl_core.backoff import Backoff
-from agl_core.budgets import Budget, BudgetExhaustedError, StopReason
 from agl_core.callbacks import Callback, Callbacks, Logged
 from agl_core.code_identity import parts_of
-from agl_core.constraints import Constraint
+from agl_core.concurrency.event_loops import run_blocking
 from agl_core.datasets import Dataset, DatasetSource, load_dataset
-from agl_core.discovery import Survey, find_seed, survey
-from agl_core.discretion import Discretion
+from agl_core.discovery.survey import Survey, find_seed, survey
 from agl_core.errors import AglError, ConfigurationError
-from agl_core.event_loops import run_blocking
-from agl_core.executors import Executor, LocalExecutor
-from agl_core.exporting import provider_to_export_to
-from agl_core.ledger import Ledger
-from agl_core.models import ModelClient, OpenAIClient, secrets_of
+from agl_core.execution.agents import Agent
+from agl_core.execution.executors import Executor, LocalExecutor
+from agl_core.execution.retries import RetryingClient
+from agl_core.execution.runners import RolloutRunner
+from agl_core.faults.backoff import Backoff
+from agl_core.faults.services import Services
+from agl_core.models.chat import ModelClient, OpenAIClient, secrets_of
 from agl_core.outlooks import SeedOutlook, plan_warnings
 from agl_core.overlap import OverlapGuard
 from agl_core.plans import Plan, slots_found
-from agl_core.prices import Price, PriceList, checked_prices
-from agl_core.prompts import PromptTemplate, coerce_resources
-from agl_core.redaction import Redaction, RedactSource
+from agl_core.privacy.discretion import Discretion
+from agl_core.privacy.redaction import Redaction, RedactSource
+from agl_core.prompts.constraints import Constraint
+from agl_core.prompts.slot_policy import MAX_UNMATCHED, SlotPolicy
+from agl_core.prompts.templates import PromptTemplate, coerce_resources
 from agl_core.result import TrainResult
 from agl_core.resuming import Start, earlier_spent, kept_result, result_record
-from agl_core.retries import RetryingClient
 from agl_core.rollouts import Evaluation
-from agl_core.runners import RolloutRunner
-from agl_core.runs import begin_or_resume, new_run_name, run_name
 from agl_core.selection import FINALISTS, Acceptance, conclude
-from agl_core.services import Services
 from agl_core.session import Session
 from agl_core.simulation import is_simulated_environment
-from agl_core.slot_policy import MAX_UNMATCHED, SlotPolicy
-from agl_core.store import Journal, MemoryStore, Store
-from agl_core.tracing import Tracing
+from agl_core.spending.budgets import Budget, BudgetExhaustedError, StopReason
+from agl_core.spending.ledger import Ledger
+from agl_core.spending.prices import Price, PriceList, checked_prices
+from agl_core.storage.runs import begin_or_resume, new_run_name, run_name
+from agl_core.storage.store import Journal, MemoryStore, Store
+from agl_core.tracing.exporting import provider_to_export_to
+from agl_core.tracing.tracing import Tracing
 from agl_core.workloads import RunSize, whole_workload
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ import agl_adapters as agl
 from agl_adapters import registry
 from agl_adapters.injection import inject, slot_name
 from agl_adapters.testing import simulated_model
-from agl_core.tracing import Tracing
+from agl_core.tracing.tracing import Tracing
 
 
 class Toy:

@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 import agl_adapters as agl
-from agl_core.agents import FunctionAgent
+from agl_core.execution.agents import FunctionAgent
 
 if "TEST_EXPORTS" in os.environ and multiprocessing.parent_process() is not None:
     trace.set_tracer_provider(TracerProvider())  # as a program does that sends its traces somewhere

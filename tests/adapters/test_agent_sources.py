@@ -14,7 +14,7 @@ import pytest
 
 import agl_adapters as agl
 from agl_adapters.agent_sources import agent_source
-from agl_core.agents import Agent
+from agl_core.execution.agents import Agent
 
 
 @pytest.fixture(autouse=True)

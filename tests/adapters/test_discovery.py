@@ -15,11 +15,11 @@ from langgraph.graph import START, MessagesState, StateGraph
 import agl_adapters as agl
 from agl_adapters.slot_views import choices_view, discovery_text
 from agl_adapters.testing import SimulatedModel
-from agl_core.constraints import Constraint
-from agl_core.discovery import Survey
-from agl_core.prompts import PromptTemplate
-from agl_core.slot_policy import SlotChoice, SlotPolicy
-from agl_core.slots import SlotRecord
+from agl_core.discovery.survey import Survey
+from agl_core.prompts.constraints import Constraint
+from agl_core.prompts.slot_policy import SlotChoice, SlotPolicy
+from agl_core.prompts.slots import SlotRecord
+from agl_core.prompts.templates import PromptTemplate
 
 pytest_plugins = ["agl_adapters.testing.fixtures"]
 

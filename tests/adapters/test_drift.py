@@ -9,8 +9,8 @@ import pytest
 
 from agl_adapters.drift import InUse, OnDrift, PromptsBinding
 from agl_core.errors import AglError, ConfigurationError, PromptDriftError
-from agl_core.prompts import PromptTemplate
-from agl_core.provenance import Rendered
+from agl_core.prompts.provenance import Rendered
+from agl_core.prompts.templates import PromptTemplate
 
 SLOT = "my:program#system"
 OWN = PromptTemplate("You plan. Be brief.", "literal")

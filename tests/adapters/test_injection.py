@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from agl_adapters.injection import active, call_site, inject, model_call, slot_name
-from agl_core.binding import Binding, bound
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.binding import Binding, bound
+from agl_core.prompts.templates import PromptTemplate
 
 SLOT = "toys:toy#system"
 

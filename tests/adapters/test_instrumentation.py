@@ -15,7 +15,7 @@ import pytest
 import agl_adapters as agl
 from agl_adapters import instrumentation
 from agl_adapters.instrumentation import instrumented
-from agl_core.tracing import Tracing
+from agl_core.tracing.tracing import Tracing
 
 
 @pytest.fixture(autouse=True)

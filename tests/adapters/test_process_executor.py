@@ -20,12 +20,12 @@ from opentelemetry.sdk.trace import TracerProvider
 import agl_adapters as agl
 from agl_adapters.testing import SimulatedModel, simulated_model
 from agl_core.datasets import load_dataset
-from agl_core.execution import Attempt, RolloutRequest
-from agl_core.executors import Executor, LocalExecutor
-from agl_core.prompts import PromptTemplate
-from agl_core.redaction import Redaction
-from agl_core.spans import Span
-from agl_core.tracing import Tracing
+from agl_core.execution.attempts import Attempt, RolloutRequest
+from agl_core.execution.executors import Executor, LocalExecutor
+from agl_core.privacy.redaction import Redaction
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.spans.span import Span
+from agl_core.tracing.tracing import Tracing
 
 HI = PromptTemplate("Hi {case}.")
 PLAN = PromptTemplate("Plan {x}.", "literal")

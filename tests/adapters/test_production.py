@@ -17,7 +17,7 @@ import agl_adapters as agl
 from agl_adapters import instrumentation
 from agl_adapters.injection import inject
 from agl_adapters.testing import SimulatedModel
-from agl_core.binding import current_binding
+from agl_core.prompts.binding import current_binding
 
 pytest_plugins = ["agl_adapters.testing.fixtures"]
 

@@ -19,7 +19,7 @@ from agl_adapters.progress import Progress
 from agl_adapters.standing import Standing
 from agl_adapters.testing import simulated_model
 from agl_core.candidates import Candidate
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.session import Session
 
 SLOT = "my:program#system"

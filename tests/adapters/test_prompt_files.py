@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import agl_adapters as agl
-from agl_core.prompt_files import read_prompt_file
-from agl_core.prompts import Engine, PromptTemplate
+from agl_core.prompts.prompt_files import read_prompt_file
+from agl_core.prompts.templates import Engine, PromptTemplate
 
 SLOT = "langgraph:planner#system"
 RECORD = {"template": "Answer {question}.", "engine": "f-string", "variables": ["question"]}

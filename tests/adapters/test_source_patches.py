@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from agl_adapters.source_patches import Patch, make_patch
 from agl_core.errors import ConfigurationError
-from agl_core.prompt_files import PromptFile
-from agl_core.prompts import Engine, PromptTemplate
+from agl_core.prompts.prompt_files import PromptFile
+from agl_core.prompts.templates import Engine, PromptTemplate
 
 SLOT, OTHER = "my:program#system", "my:other#system"
 OWN = "You plan.\nBe brief."

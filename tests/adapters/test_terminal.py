@@ -13,11 +13,11 @@ from agl_adapters.terminal import (
     rounds_view,
     verdict_view,
 )
-from agl_core.budgets import StopReason, Usage
 from agl_core.candidates import Candidate
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.result import CandidateRecord, TrainResult
-from agl_core.statistics import Comparison, Verdict
+from agl_core.spending.budgets import StopReason, Usage
+from agl_core.statistics.comparisons import Comparison, Verdict
 
 
 def shown(view: RenderableType, width: int = 80, **options: Any) -> str:

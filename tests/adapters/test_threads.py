@@ -7,7 +7,7 @@ from contextvars import ContextVar
 import pytest
 
 from agl_adapters.threads import contexts_in_pools
-from agl_core.binding import Binding, bound, current_binding
+from agl_core.prompts.binding import Binding, bound, current_binding
 
 VARIABLE: ContextVar[str] = ContextVar("variable", default="default")
 

@@ -13,24 +13,24 @@ from typing import Any
 import pytest
 
 from agl_adapters.testing import SimulatedModel, simulated_model
-from agl_core.agents import Agent, FunctionAgent
-from agl_core.backoff import Backoff
-from agl_core.budgets import Budget
 from agl_core.callbacks import Callback
 from agl_core.datasets import load_dataset
-from agl_core.discovery import find_seed
-from agl_core.executors import LocalExecutor
-from agl_core.ledger import Ledger
-from agl_core.models import Completion, ModelClient
+from agl_core.discovery.survey import find_seed
+from agl_core.execution.agents import Agent, FunctionAgent
+from agl_core.execution.executors import LocalExecutor
+from agl_core.execution.runners import RolloutRunner
+from agl_core.faults.backoff import Backoff
+from agl_core.faults.services import Services
+from agl_core.models.chat import Completion, ModelClient
 from agl_core.outlooks import SeedOutlook
-from agl_core.prompts import coerce_resources
+from agl_core.prompts.slot_policy import SlotPolicy
+from agl_core.prompts.templates import coerce_resources
 from agl_core.rollouts import ModelUsage
-from agl_core.runners import RolloutRunner
-from agl_core.services import Services
 from agl_core.session import Session
-from agl_core.slot_policy import SlotPolicy
-from agl_core.store import Journal, MemoryStore, Store
-from agl_core.tracing import Tracing
+from agl_core.spending.budgets import Budget
+from agl_core.spending.ledger import Ledger
+from agl_core.storage.store import Journal, MemoryStore, Store
+from agl_core.tracing.tracing import Tracing
 
 PROMPT = re.compile(r"<prompt name=\"[^\"]*\">\n(.*?)\n</prompt>", re.DOTALL)
 
@@ -211,7 +211,7 @@ def engine() -> SimpleNamespace:
 @pytest.fixture
 def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make comparisons fast, where hundreds are made or their precision is of no interest."""
-    monkeypatch.setattr("agl_core.statistics._SAMPLES", 300)
+    monkeypatch.setattr("agl_core.statistics.comparisons._SAMPLES", 300)
 
 
 @pytest.fixture(scope="session")

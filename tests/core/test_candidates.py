@@ -4,7 +4,7 @@ import json
 
 from agl_core.candidates import Candidate
 from agl_core.edits import Critique, PromptEdit
-from agl_core.prompts import PromptTemplate, fingerprint
+from agl_core.prompts.templates import PromptTemplate, fingerprint
 
 PROMPTS = {"a": PromptTemplate("Hi {x}."), "b": PromptTemplate("Ho.", engine="literal")}
 

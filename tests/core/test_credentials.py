@@ -15,8 +15,8 @@ import pytest
 import agl_adapters as agl
 from agl_adapters.testing import Fault, SimulatedModel, simulated_model
 from agl_core.credentials import Credentials, without_credentials
-from agl_core.failures import traceback_text
-from agl_core.redaction import Redaction, clean_error
+from agl_core.faults.failures import traceback_text
+from agl_core.privacy.redaction import Redaction, clean_error
 
 KEY = "sk-proj-Abc123_def456-Ghi789"
 OWN = "zq81-internal-token-77aa"

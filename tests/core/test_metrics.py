@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from agl_core.agents import rollout as as_agent
 from agl_core.algorithms import algorithm
+from agl_core.execution.agents import rollout as as_agent
 from agl_core.metrics import CandidateMetrics, mean_metrics
-from agl_core.prompts import PromptTemplate
-from agl_core.rewards import Reward
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.rewards.reward import Reward
 from agl_core.rollouts import Rollout
 from agl_core.trainer import Trainer
 

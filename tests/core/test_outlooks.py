@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from agl_core.budgets import Budget
 from agl_core.callbacks import Callback
 from agl_core.outlooks import SeedOutlook, plan_warnings
 from agl_core.plans import Plan
+from agl_core.spending.budgets import Budget
 from agl_core.workloads import Workload
 
 

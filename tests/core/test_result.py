@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from agl_core.budgets import Usage
 from agl_core.candidates import Candidate
 from agl_core.errors import ConfigurationError
-from agl_core.prompt_files import read_prompt_file
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.prompt_files import read_prompt_file
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.result import CandidateRecord, TrainResult, prompt_diff
-from agl_core.statistics import Comparison
+from agl_core.spending.budgets import Usage
+from agl_core.statistics.comparisons import Comparison
 
 SEED = {"a": PromptTemplate("Be brief.\nBe kind."), "b": PromptTemplate("Hi {name}.")}
 BEST = {**SEED, "a": PromptTemplate("Be brief.\nBe very kind.")}

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from agl_core.budgets import Budget, StopReason, Usage
 from agl_core.candidates import Candidate
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.result import CandidateRecord, TrainResult
 from agl_core.resuming import earlier_spent, kept_result, result_record
-from agl_core.statistics import Comparison
-from agl_core.store import MemoryStore, RolloutKey, SQLiteStore
+from agl_core.spending.budgets import Budget, StopReason, Usage
+from agl_core.statistics.comparisons import Comparison
+from agl_core.storage.store import MemoryStore, RolloutKey, SQLiteStore
 
 SEED, BEST = {"p": PromptTemplate("You book.")}, {"p": PromptTemplate("You book well.")}
 RESULT = TrainResult(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agl_core.binding import SlotUse
-from agl_core.rewards import Reward
+from agl_core.prompts.binding import SlotUse
+from agl_core.rewards.reward import Reward
 from agl_core.rollouts import Evaluation, ModelUsage, Rollout, json_safe
-from agl_core.spans import Span
+from agl_core.spans.span import Span
 
 
 def make(score: float | None = 1.0, **fields: Any) -> Rollout:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from agl_core.budgets import Budget
 from agl_core.candidates import Candidate
 from agl_core.datasets import load_dataset
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.result import TrainResult
 from agl_core.selection import conclude
+from agl_core.spending.budgets import Budget
 
 pytestmark = pytest.mark.usefixtures("few_resamples")
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from agl_core.budgets import Budget, BudgetExhaustedError
 from agl_core.candidates import Candidate
 from agl_core.datasets import load_dataset
 from agl_core.errors import ConfigurationError, ModelError, RolloutError
-from agl_core.models import RefusedError
-from agl_core.prompts import PromptTemplate
-from agl_core.store import MemoryStore
+from agl_core.models.chat import RefusedError
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.spending.budgets import Budget, BudgetExhaustedError
+from agl_core.storage.store import MemoryStore
 
 
 def length(task: Any, prompt_template: PromptTemplate) -> float:

@@ -16,9 +16,7 @@ import openai
 import pytest
 
 from agl_adapters.testing import Fault, SimulatedModel
-from agl_core.agents import FunctionAgent, rollout
 from agl_core.algorithms import APO, Baseline, algorithm
-from agl_core.budgets import Budget, BudgetExhaustedError
 from agl_core.callbacks import Callback
 from agl_core.errors import (
     AglError,
@@ -31,12 +29,14 @@ from agl_core.errors import (
     RunInUseError,
     StoreError,
 )
-from agl_core.executors import LocalExecutor
-from agl_core.ledger import Ledger
-from agl_core.prices import Price
-from agl_core.prompts import PromptTemplate
+from agl_core.execution.agents import FunctionAgent, rollout
+from agl_core.execution.executors import LocalExecutor
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.result import TrainResult
-from agl_core.store import MemoryStore, SQLiteStore
+from agl_core.spending.budgets import Budget, BudgetExhaustedError
+from agl_core.spending.ledger import Ledger
+from agl_core.spending.prices import Price
+from agl_core.storage.store import MemoryStore, SQLiteStore
 from agl_core.trainer import Trainer
 
 TRAIN, VAL, TEST = list(range(29)), list(range(100, 129)), list(range(200, 229))
@@ -937,7 +937,7 @@ class TestBudget:
 
 PROGRAM = """
 import sys, time
-from agl_core.agents import rollout
+from agl_core.execution.agents import rollout
 from agl_core.algorithms import algorithm
 from agl_core.trainer import Trainer
 

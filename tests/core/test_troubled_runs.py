@@ -15,10 +15,10 @@ import pytest
 from agl_adapters.agents import rollout as traced_rollout
 from agl_adapters.testing import Fault, SimulatedModel
 from agl_core.algorithms import Baseline, algorithm
-from agl_core.backoff import Backoff
 from agl_core.callbacks import Callback
 from agl_core.errors import ModelError
-from agl_core.prompts import PromptTemplate
+from agl_core.faults.backoff import Backoff
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.result import TrainResult
 from agl_core.trainer import Trainer
 

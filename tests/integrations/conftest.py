@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from agl_core.binding import Binding, bound
-from agl_core.prompts import PromptTemplate
-from agl_core.recording import Recording
-from agl_core.tracing import Tracing
+from agl_core.prompts.binding import Binding, bound
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.tracing.recording import Recording
+from agl_core.tracing.tracing import Tracing
 
 ROLLOUTS = range(8)
 

@@ -51,13 +51,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from pydantic import BaseModel
 
 from agl_adapters.testing import SimulatedModel
-from agl_core import genai
-from agl_core.binding import Binding, bound
-from agl_core.failures import is_transient
-from agl_core.prompts import PromptTemplate
-from agl_core.recording import UNFINISHED
-from agl_core.spans import Span
-from agl_core.tracing import Tracing
+from agl_core.faults.failures import is_transient
+from agl_core.prompts.binding import Binding, bound
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.spans import genai
+from agl_core.spans.span import Span
+from agl_core.tracing.recording import UNFINISHED
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.autogen import AutoGenIntegration
 from agl_integrations.openai import OpenAIIntegration
 

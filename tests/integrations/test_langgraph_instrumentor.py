@@ -11,8 +11,8 @@ import asyncio, warnings
 warnings.simplefilter("ignore")
 import openai
 from agl_adapters.testing import simulated_model
-from agl_core.binding import Binding, bound
-from agl_core.tracing import Tracing
+from agl_core.prompts.binding import Binding, bound
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.langgraph import LangGraphIntegration
 from langchain_core.runnables import RunnableLambda
 from langchain_openai import ChatOpenAI

@@ -13,8 +13,8 @@ from langchain_core.tools import tool
 from langgraph.graph import END, START, StateGraph
 
 from agl_adapters.threads import contexts_in_pools
-from agl_core.binding import Binding
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.binding import Binding
+from agl_core.prompts.templates import PromptTemplate
 from agl_integrations.langgraph import LangGraphIntegration
 
 model = FakeListChatModel(responses=["yes"])

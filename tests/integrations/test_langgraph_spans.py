@@ -19,11 +19,11 @@ from langgraph.types import Command, interrupt
 from opentelemetry import trace
 
 from agl_adapters.testing import SimulatedModel
-from agl_core import genai
-from agl_core.binding import Binding
-from agl_core.prompts import PromptTemplate
-from agl_core.spans import Span
-from agl_core.tracing import Tracing
+from agl_core.prompts.binding import Binding
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.spans import genai
+from agl_core.spans.span import Span
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.langgraph import LangGraphIntegration
 
 pytest_plugins = ["agl_adapters.testing.fixtures"]

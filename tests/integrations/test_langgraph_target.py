@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from agl_adapters.integration import Integration, Target
 from agl_core.code_identity import parts_of
 from agl_core.errors import ConfigurationError, MissingDependencyError, UnsupportedVersionError
-from agl_core.tracing import Tracing
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.langgraph import LangGraphIntegration
 
 

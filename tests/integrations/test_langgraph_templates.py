@@ -11,8 +11,8 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
 
 from agl_adapters.testing import SimulatedModel
-from agl_core.binding import Binding
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.binding import Binding
+from agl_core.prompts.templates import PromptTemplate
 from agl_integrations.langgraph import LangGraphIntegration
 
 pytest_plugins = ["agl_adapters.testing.fixtures"]

@@ -16,8 +16,8 @@ from langchain_openai import ChatOpenAI
 from langgraph.graph import START, StateGraph
 
 from agl_adapters.testing import SimulatedModel
-from agl_core import genai
-from agl_core.agents import RolloutContext, apart
+from agl_core.execution.agents import RolloutContext, apart
+from agl_core.spans import genai
 from agl_integrations.autogen import AutoGenIntegration
 from agl_integrations.langgraph import LangGraphIntegration
 from agl_integrations.openai import OpenAIIntegration

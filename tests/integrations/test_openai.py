@@ -19,11 +19,11 @@ from pydantic import BaseModel
 from agl_adapters.instrumentation import instrumented
 from agl_adapters.integration import Integration
 from agl_adapters.testing import Fault, FaultKind, SimulatedModel
-from agl_core import genai
 from agl_core.errors import UnknownAgentError, UnsupportedVersionError
-from agl_core.recording import UNFINISHED, Recording
-from agl_core.spans import Span
-from agl_core.tracing import Tracing
+from agl_core.spans import genai
+from agl_core.spans.span import Span
+from agl_core.tracing.recording import UNFINISHED, Recording
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.openai import OpenAIIntegration
 
 with warnings.catch_warnings():

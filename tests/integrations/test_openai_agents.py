@@ -41,13 +41,13 @@ from pydantic import BaseModel
 from agl_adapters.injection import active
 from agl_adapters.integration import Integration
 from agl_adapters.testing import SeenRequest, SimulatedModel
-from agl_core import genai
-from agl_core.binding import Binding
 from agl_core.code_identity import parts_of
 from agl_core.errors import ConfigurationError, UnsupportedVersionError
-from agl_core.prompts import PromptTemplate
-from agl_core.recording import Recording
-from agl_core.tracing import Tracing
+from agl_core.prompts.binding import Binding
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.spans import genai
+from agl_core.tracing.recording import Recording
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.openai import OpenAIIntegration
 from agl_integrations.openai_agents import OpenAIAgentsIntegration
 

@@ -21,10 +21,10 @@ from pydantic import BaseModel
 import agl_adapters as agl
 from agl_adapters.injection import model_call
 from agl_adapters.testing import SimulatedModel
-from agl_core import genai
-from agl_core.binding import Binding, bound
 from agl_core.errors import RolloutError, UnsupportedVersionError
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.binding import Binding, bound
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.spans import genai
 from agl_integrations.openai import OpenAIIntegration
 
 pytest_plugins = ["agl_adapters.testing.fixtures"]

@@ -132,7 +132,7 @@ ERROR_NOT_RECORDED = (
     "start_as_current_span(name, attributes=attributes, set_status_on_exception=False)",
     {FAILURE},
 )
-IMPORT = "from agl_core.binding import current_binding as binding"
+IMPORT = "from agl_core.prompts.binding import current_binding as binding"
 BREAKAGES = {
     "slots, classes, imports, tools": (
         WRONG_SLOT,

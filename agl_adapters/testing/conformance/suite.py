@@ -18,12 +18,12 @@ from agl_adapters.testing.conformance.programs import Program
 from agl_adapters.testing.conformance.snapshots import differences, snapshot
 from agl_adapters.testing.conformance.trials import CONCURRENT, Trial, marks, text_of
 from agl_adapters.testing.launch import SeenRequest, SimulatedModel, simulated_model
-from agl_core import genai
 from agl_core.errors import ConfigurationError
-from agl_core.recording import UNFINISHED
 from agl_core.rollouts import Rollout
-from agl_core.spans import Span
-from agl_core.tracing import Tracing
+from agl_core.spans import genai
+from agl_core.spans.span import Span
+from agl_core.tracing.recording import UNFINISHED
+from agl_core.tracing.tracing import Tracing
 
 __all__ = ["IntegrationConformance", "properties"]
 

@@ -14,10 +14,10 @@ from agl_adapters.integration import Integration, Target
 from agl_adapters.targets import find_target
 from agl_adapters.testing.conformance.programs import Program
 from agl_adapters.testing.launch import SeenRequest, SimulatedModel
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.rollouts import Rollout
 from agl_core.session import Session
-from agl_core.tracing import Tracing
+from agl_core.tracing.tracing import Tracing
 from agl_core.trainer import Trainer
 
 __all__ = ["CONCURRENT", "Trial", "marks", "text_of"]

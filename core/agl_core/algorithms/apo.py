@@ -18,7 +18,7 @@ from agl_core.algorithms.pool import ParentChoice
 from agl_core.algorithms.racing import Race
 from agl_core.algorithms.racing_search import RacingSearch
 from agl_core.errors import ConfigurationError
-from agl_core.rewrites import MAX_PROMPT_CHARS
+from agl_core.prompts.rewrites import MAX_PROMPT_CHARS
 from agl_core.session import Session
 from agl_core.workloads import RunSize, Workload
 

@@ -14,9 +14,9 @@ from agl_core.algorithms.rollout_texts import (
     task_text,
 )
 from agl_core.algorithms.transcripts import transcript, unused_prompts
-from agl_core.constraints import Constraint
-from agl_core.prompts import PromptTemplate, Resources
-from agl_core.rewrites import InvalidRewriteError
+from agl_core.prompts.constraints import Constraint
+from agl_core.prompts.rewrites import InvalidRewriteError
+from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.rollouts import Rollout
 
 __all__ = ["critique_request", "own_part", "rewrite_request", "rewrite_rules"]

@@ -12,10 +12,10 @@ from agl_core.algorithms.editor import Editor
 from agl_core.candidates import Candidate
 from agl_core.datasets import Dataset, Task
 from agl_core.errors import ModelError
-from agl_core.models import RefusedError
+from agl_core.models.chat import RefusedError
 from agl_core.rollouts import Evaluation
 from agl_core.session import Session
-from agl_core.statistics import paired_means
+from agl_core.statistics.comparisons import paired_means
 from agl_core.workloads import RunSize, Workload
 
 __all__ = ["BeamSearch"]

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable
 from typing import Any, TypeVar
 
-from agl_core.budgets import BudgetExhaustedError
+from agl_core.spending.budgets import BudgetExhaustedError
 
 __all__ = ["run_all"]
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import quantiles
 
-from agl_core import genai
 from agl_core.candidates import Candidate
-from agl_core.messages import Message
-from agl_core.prompts import PromptTemplate
-from agl_core.rewrites import InvalidRewriteError, check_rewrite
+from agl_core.prompts.rewrites import InvalidRewriteError, check_rewrite
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.rollouts import Rollout
 from agl_core.session import Session
+from agl_core.spans import genai
+from agl_core.spans.messages import Message
 
 __all__ = ["Demonstrations"]
 

@@ -10,8 +10,8 @@ from agl_core.algorithms.fault_finding import SlotsToRewrite, named_prompts, pro
 from agl_core.algorithms.memory import CritiqueMemory
 from agl_core.candidates import Candidate
 from agl_core.edits import Critique, PromptEdit, joined
-from agl_core.prompts import PromptTemplate, Resources
-from agl_core.rewrites import InvalidRewriteError, check_rewrite
+from agl_core.prompts.rewrites import InvalidRewriteError, check_rewrite
+from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.rollouts import Rollout
 from agl_core.session import Session
 

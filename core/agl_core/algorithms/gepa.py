@@ -12,10 +12,10 @@ from typing import Any, Literal, get_args
 from agl_core.algorithms.gepa_adapter import GEPAAdapter, PairedAcceptance
 from agl_core.algorithms.gepa_candidates import GEPACandidates, texts_of
 from agl_core.algorithms.gepa_reflection import GEPAReflection
-from agl_core.bridge import Bridge
 from agl_core.candidates import Candidate
+from agl_core.concurrency.bridge import Bridge
 from agl_core.errors import ConfigurationError, MissingDependencyError
-from agl_core.rewrites import MAX_PROMPT_CHARS
+from agl_core.prompts.rewrites import MAX_PROMPT_CHARS
 from agl_core.session import Session
 
 __all__ = ["GEPA"]

@@ -18,12 +18,12 @@ from agl_core.algorithms.rollout_texts import (
     score_text,
     task_text,
 )
-from agl_core.bridge import Bridge
+from agl_core.concurrency.bridge import Bridge
 from agl_core.datasets import Task
-from agl_core.prompts import Resources, fingerprint
+from agl_core.prompts.templates import Resources, fingerprint
 from agl_core.rollouts import Evaluation, Rollout
 from agl_core.session import Session
-from agl_core.traces import TraceToMessages
+from agl_core.tracing.traces import TraceToMessages
 
 if TYPE_CHECKING:
     from gepa.core.adapter import EvaluationBatch, ProposalFn

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from agl_core.bridge import Bridge
 from agl_core.candidates import Candidate
+from agl_core.concurrency.bridge import Bridge
 from agl_core.edits import PromptEdit
-from agl_core.prompts import Resources, fingerprint
+from agl_core.prompts.templates import Resources, fingerprint
 from agl_core.session import Session
 
 __all__ = ["GEPACandidates", "Texts", "resources_of", "texts_of"]

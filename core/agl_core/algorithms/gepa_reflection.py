@@ -9,13 +9,13 @@ from typing import Any
 from agl_core.algorithms.apo_prompts import rewrite_rules
 from agl_core.algorithms.concurrency import run_all
 from agl_core.algorithms.gepa_candidates import GEPACandidates, Texts, resources_of, texts_of
-from agl_core.bridge import Bridge
 from agl_core.candidates import Candidate
+from agl_core.concurrency.bridge import Bridge
 from agl_core.edits import Critique, PromptEdit, joined
 from agl_core.errors import ModelError
-from agl_core.models import RefusedError
-from agl_core.prompts import PromptTemplate, Resources, fingerprint
-from agl_core.rewrites import InvalidRewriteError, check_rewrite
+from agl_core.models.chat import RefusedError
+from agl_core.prompts.rewrites import InvalidRewriteError, check_rewrite
+from agl_core.prompts.templates import PromptTemplate, Resources, fingerprint
 from agl_core.session import Session
 
 __all__ = ["GEPAReflection", "Records"]

@@ -9,8 +9,8 @@ from agl_core.algorithms.memory import CritiqueMemory
 from agl_core.candidates import Candidate
 from agl_core.edits import Critique
 from agl_core.errors import ModelError
-from agl_core.models import RefusedError
-from agl_core.prompts import Resources
+from agl_core.models.chat import RefusedError
+from agl_core.prompts.templates import Resources
 from agl_core.rollouts import Rollout
 from agl_core.session import Session
 

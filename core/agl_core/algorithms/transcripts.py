@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agl_core.matching import lift
-from agl_core.messages import Message
-from agl_core.prompts import PromptTemplate, Resources
+from agl_core.prompts.matching import lift
+from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.rollouts import Rollout
-from agl_core.spans import Span
-from agl_core.traces import Step, TraceToMessages, shortened, steps
+from agl_core.spans.messages import Message
+from agl_core.spans.span import Span
+from agl_core.tracing.traces import Step, TraceToMessages, shortened, steps
 
 __all__ = ["transcript", "unused_prompts"]
 

@@ -25,7 +25,7 @@ from agl_adapters.imports import when_imported
 
 if TYPE_CHECKING:
     from agl_adapters.integration import Target
-    from agl_core.tracing import Tracing
+    from agl_core.tracing.tracing import Tracing
 
 __all__ = ["AutoGenIntegration"]
 

@@ -14,7 +14,7 @@ from autogen_core.models import (
 )
 from autogen_core.tools import Tool
 
-from agl_core import genai
+from agl_core.spans import genai
 
 __all__ = ["model_request", "model_response"]
 

@@ -23,7 +23,7 @@ from autogen_core._single_threaded_agent_runtime import PublishMessageEnvelope, 
 from autogen_core.tools import FunctionTool
 from opentelemetry import context as otel_context
 
-from agl_core.binding import Binding, bound, current_binding
+from agl_core.prompts.binding import Binding, bound, current_binding
 from agl_integrations.autogen._patches import Patches
 
 __all__ = ["ContextHook"]

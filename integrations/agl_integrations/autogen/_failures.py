@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from autogen_agentchat.teams import BaseGroupChat
 from autogen_agentchat.teams._group_chat._events import SerializableException
 
-from agl_core.binding import Binding, current_binding
+from agl_core.prompts.binding import Binding, current_binding
 from agl_integrations.autogen._patches import Patches
 
 __all__ = ["FailureHook"]

@@ -37,10 +37,10 @@ from agl_adapters.injection import (
     slot_name,
     takes_user_messages,
 )
-from agl_core.binding import current_binding
-from agl_core.genai import SLOT
-from agl_core.slots import Role
-from agl_core.tracing import Tracing
+from agl_core.prompts.binding import current_binding
+from agl_core.prompts.slots import Role
+from agl_core.spans.genai import SLOT
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.autogen._attributes import model_request, model_response
 from agl_integrations.autogen._coverage import Coverage
 from agl_integrations.autogen._patches import Patches

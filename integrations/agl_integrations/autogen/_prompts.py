@@ -23,10 +23,10 @@ from opentelemetry import context as otel_context
 
 from agl_adapters.injection import active, inject, numbered, slot_name, takes_user_messages
 from agl_adapters.request_texts import with_texts
-from agl_core.binding import current_binding
-from agl_core.prompts import PromptTemplate
-from agl_core.slots import Role
-from agl_core.tracing import in_slot
+from agl_core.prompts.binding import current_binding
+from agl_core.prompts.slots import Role
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.tracing.tracing import in_slot
 from agl_integrations.autogen._compat import MAGENTIC_PROMPTS
 from agl_integrations.autogen._coverage import Coverage
 from agl_integrations.autogen._patches import Patches, Wrapper

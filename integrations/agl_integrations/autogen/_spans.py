@@ -18,8 +18,8 @@ from autogen_core._telemetry import TraceHelper
 from autogen_core.tools import BaseStreamTool, BaseTool
 from opentelemetry import trace
 
-from agl_core.genai import tool_attributes
-from agl_core.tracing import Tracing
+from agl_core.spans.genai import tool_attributes
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.autogen._patches import Patches
 
 __all__ = ["SpanSource"]

@@ -37,7 +37,7 @@ from agl_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from agl_adapters.integration import Target
-    from agl_core.tracing import Tracing
+    from agl_core.tracing.tracing import Tracing
 
 __all__ = ["LangGraphIntegration"]
 

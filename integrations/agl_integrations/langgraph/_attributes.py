@@ -8,8 +8,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage
 from langchain_core.outputs import LLMResult
 
-from agl_core import genai
-from agl_core.messages import to_json
+from agl_core.spans import genai
+from agl_core.spans.messages import to_json
 
 __all__ = ["chat_request", "chat_response", "tool_result"]
 

@@ -10,7 +10,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from agl_adapters.injection import model_call
-from agl_core.tracing import Tracing, in_slot
+from agl_core.tracing.tracing import Tracing, in_slot
 
 __all__ = ["Coverage"]
 

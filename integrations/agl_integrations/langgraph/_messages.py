@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from agl_core.slots import Role
+from agl_core.prompts.slots import Role
 
 __all__ = ["PutIn", "inject_messages", "role_of"]
 

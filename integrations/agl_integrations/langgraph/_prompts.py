@@ -22,10 +22,10 @@ from agl_adapters.injection import (
     slot_name,
     takes_user_messages,
 )
-from agl_core.binding import current_binding
-from agl_core.matching import lift
-from agl_core.slots import Role
-from agl_core.tracing import Tracing
+from agl_core.prompts.binding import current_binding
+from agl_core.prompts.matching import lift
+from agl_core.prompts.slots import Role
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.langgraph._coverage import Coverage
 from agl_integrations.langgraph._messages import inject_messages, role_of
 from agl_integrations.langgraph._runs import (

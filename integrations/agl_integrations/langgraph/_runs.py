@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from langchain_core.runnables.config import var_child_runnable_config
 
-from agl_core.binding import Binding, current_binding
+from agl_core.prompts.binding import Binding, current_binding
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig

@@ -16,9 +16,9 @@ from langgraph.pregel import Pregel
 from opentelemetry import trace
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from agl_core import genai
-from agl_core.binding import current_binding
-from agl_core.tracing import Tracing
+from agl_core.prompts.binding import current_binding
+from agl_core.spans import genai
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.langgraph._attributes import chat_request, chat_response, tool_result
 from agl_integrations.langgraph._enclosing import innermost, make_current
 from agl_integrations.langgraph._runs import UNNAMED_CHAIN, Run, RunTree, Site, structural_site

@@ -10,10 +10,10 @@ from typing import Any
 import wrapt
 from langchain_core.prompts import PromptTemplate as LangChainTemplate
 
-from agl_core.binding import current_binding
-from agl_core.matching import lift
-from agl_core.prompts import PromptTemplate
-from agl_core.provenance import Rendered
+from agl_core.prompts.binding import current_binding
+from agl_core.prompts.matching import lift
+from agl_core.prompts.provenance import Rendered
+from agl_core.prompts.templates import PromptTemplate
 
 __all__ = ["template_hook"]
 

@@ -36,7 +36,7 @@ from typing import Any
 
 from agl_adapters.integration import Target
 from agl_core.errors import UnknownAgentError
-from agl_core.tracing import Tracing
+from agl_core.tracing.tracing import Tracing
 
 __all__ = ["OpenAIIntegration"]
 

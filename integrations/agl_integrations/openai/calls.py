@@ -14,10 +14,10 @@ from openai._constants import RAW_RESPONSE_HEADER
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 from opentelemetry.trace import Span, SpanKind
 
-from agl_core.failures import traceback_text
-from agl_core.genai import message_attributes, request_attributes
-from agl_core.messages import parse_messages
-from agl_core.tracing import Tracing
+from agl_core.faults.failures import traceback_text
+from agl_core.spans.genai import message_attributes, request_attributes
+from agl_core.spans.messages import parse_messages
+from agl_core.tracing.tracing import Tracing
 
 __all__ = ["Gate", "request_span"]
 

@@ -21,9 +21,9 @@ from opentelemetry import trace
 from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from agl_adapters.injection import active
-from agl_core.failures import traceback_text
-from agl_core.genai import TokenUsage, message_attributes, response_attributes
-from agl_core.tracing import Tracing, in_slot
+from agl_core.faults.failures import traceback_text
+from agl_core.spans.genai import TokenUsage, message_attributes, response_attributes
+from agl_core.tracing.tracing import Tracing, in_slot
 from agl_integrations.openai.calls import request_span
 
 __all__ = ["EscapedRequests", "Injected"]

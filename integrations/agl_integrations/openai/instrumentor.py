@@ -28,7 +28,7 @@ from importlib.metadata import version
 from typing import Any
 
 from agl_core.errors import MissingDependencyError, UnsupportedVersionError
-from agl_core.tracing import Tracing
+from agl_core.tracing.tracing import Tracing
 
 __all__ = [
     "bounded_history",

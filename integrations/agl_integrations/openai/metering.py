@@ -17,8 +17,8 @@ from openai._legacy_response import LegacyAPIResponse
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
-from agl_core.genai import TokenUsage
-from agl_core.metering import MeteredCall, metered_call
+from agl_core.spans.genai import TokenUsage
+from agl_core.spending.metering import MeteredCall, metered_call
 
 __all__ = ["metered_requests", "tokens_used"]
 

@@ -26,8 +26,8 @@ from agl_adapters.injection import (
     takes_user_messages,
 )
 from agl_adapters.request_texts import with_texts
-from agl_core.slots import Role
-from agl_core.tracing import Tracing, in_slot
+from agl_core.prompts.slots import Role
+from agl_core.tracing.tracing import Tracing, in_slot
 from agl_integrations.openai.escapes import EscapedRequests
 from agl_integrations.openai.instrumentor import instrumented_by_user
 

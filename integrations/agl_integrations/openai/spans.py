@@ -11,7 +11,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from agl_core.tracing import Tracing
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.openai import instrumentor as instrumentors
 from agl_integrations.openai.calls import Gate
 

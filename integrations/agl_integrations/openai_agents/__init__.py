@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agl_adapters.integration import Target
-    from agl_core.tracing import Tracing
+    from agl_core.tracing.tracing import Tracing
     from agl_integrations.openai_agents._connections import LoopConnections
 
 __all__ = ["OpenAIAgentsIntegration"]

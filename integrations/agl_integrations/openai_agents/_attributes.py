@@ -18,8 +18,8 @@ from agents.tracing.span_data import (
     SpanData,
 )
 
-from agl_core import genai
-from agl_core.messages import to_json
+from agl_core.spans import genai
+from agl_core.spans.messages import to_json
 
 __all__ = [
     "attributes_at_end",

@@ -11,7 +11,7 @@ from typing import Any
 from agents.run_internal import run_loop
 
 from agl_adapters.injection import model_call
-from agl_core.binding import current_binding
+from agl_core.prompts.binding import current_binding
 from agl_integrations.openai_agents._patches import replaced
 
 __all__ = ["covered_calls", "current_model"]

@@ -15,7 +15,7 @@ from agents.models import openai_provider
 from openai import DefaultAsyncHttpx2Client
 from openai._base_client import AsyncHttpxClientWrapper
 
-from agl_core.tracing import Tracing
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.openai_agents._patches import replaced
 
 __all__ = ["LoopConnections"]

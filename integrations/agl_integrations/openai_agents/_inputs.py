@@ -16,7 +16,7 @@ from agents.run_internal import run_loop
 
 from agl_adapters.injection import inject, is_prompt, numbered, slot_name, takes_user_messages
 from agl_adapters.request_texts import with_texts
-from agl_core.slots import Role
+from agl_core.prompts.slots import Role
 from agl_integrations.openai_agents._patches import replaced
 from agl_integrations.openai_agents._spans import SpanSource
 

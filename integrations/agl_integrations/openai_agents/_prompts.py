@@ -12,7 +12,7 @@ from agents import Agent
 
 from agl_adapters.injection import inject, slot_name
 from agl_adapters.places import place_of
-from agl_core.binding import Binding, current_binding
+from agl_core.prompts.binding import Binding, current_binding
 from agl_integrations.openai_agents._patches import replaced
 from agl_integrations.openai_agents._spans import SpanSource
 

@@ -15,8 +15,8 @@ from opentelemetry.context import Context
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
-from agl_core import genai
-from agl_core.tracing import Tracing
+from agl_core.spans import genai
+from agl_core.tracing.tracing import Tracing
 from agl_integrations.openai_agents._attributes import (
     attributes_at_end,
     attributes_at_start,

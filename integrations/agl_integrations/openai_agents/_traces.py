@@ -18,10 +18,10 @@ from agents.tracing import (
 from agents.tracing.processors import default_processor
 from agents.tracing.provider import DefaultTraceProvider
 
-from agl_core.agents import RolloutContext
-from agl_core.binding import current_binding
-from agl_core.failures import traceback_text
-from agl_core.tracing import Tracing
+from agl_core.execution.agents import RolloutContext
+from agl_core.faults.failures import traceback_text
+from agl_core.prompts.binding import current_binding
+from agl_core.tracing.tracing import Tracing
 
 __all__ = ["rollout_traces"]
 

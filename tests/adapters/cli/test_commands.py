@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import agl_adapters as agl
 from agl_adapters.cli import commands
-from agl_core.budgets import BudgetExhaustedError
+from agl_core.spending.budgets import BudgetExhaustedError
 
 AGL = Path(sys.executable).parent / "agl"
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from agl_adapters.exports.examples import KeptRollout
 from agl_adapters.exports.formats import chat_rows, preference_rows, rollout_rows, triplet_rows
-from agl_core import genai
-from agl_core.messages import Message
-from agl_core.rewards import Reward
+from agl_core.rewards.reward import Reward
 from agl_core.rollouts import Rollout
-from agl_core.spans import Span
-from agl_core.store import RolloutKey
+from agl_core.spans import genai
+from agl_core.spans.messages import Message
+from agl_core.spans.span import Span
+from agl_core.storage.store import RolloutKey
 
 SLOT = "openai:app.answer#system"
 _numbers = count(1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from agl_adapters.report.diffs import DiffRow, Word, prompt_diffs, text_diff
-from agl_core.prompts import coerce_resources
+from agl_core.prompts.templates import coerce_resources
 
 
 def sides(rows: Sequence[DiffRow]) -> tuple[str, str]:

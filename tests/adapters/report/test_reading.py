@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("few_samples")
 
 @pytest.fixture
 def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agl_core.statistics._SAMPLES", 200)
+    monkeypatch.setattr("agl_core.statistics.comparisons._SAMPLES", 200)
 
 
 SEED = {"prompt": agl.PromptTemplate("seed")}

@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 from agl_adapters.report.traces import Texts, trace_json
-from agl_core.genai import TokenUsage, message_attributes, request_attributes, tool_attributes
-from agl_core.genai import response_attributes as answered
-from agl_core.recording import UNFINISHED
-from agl_core.rewards import Reward
+from agl_core.rewards.reward import Reward
 from agl_core.rollouts import Rollout
-from agl_core.spans import Span, SpanEvent
+from agl_core.spans.genai import TokenUsage, message_attributes, request_attributes, tool_attributes
+from agl_core.spans.genai import response_attributes as answered
+from agl_core.spans.span import Span, SpanEvent
+from agl_core.tracing.recording import UNFINISHED
 
 START = 1_700_000_000_000_000_000
 

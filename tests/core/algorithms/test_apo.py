@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from agl_core.algorithms import APO, Algorithm
-from agl_core.budgets import Budget, BudgetExhaustedError
 from agl_core.errors import ConfigurationError, ModelError
-from agl_core.models import RefusedError
-from agl_core.prompts import PromptTemplate
+from agl_core.models.chat import RefusedError
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.spending.budgets import Budget, BudgetExhaustedError
 
 SPLITS = {"train": range(29), "val": range(100, 129), "initial": {"prompt_template": "You book."}}
 SMALL: dict[str, Any] = {

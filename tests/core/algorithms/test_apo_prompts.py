@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from agl_core.algorithms.apo_prompts import critique_request, own_part, rewrite_request
-from agl_core.binding import SlotUse
-from agl_core.prompts import PromptTemplate
-from agl_core.rewards import Reward
-from agl_core.rewrites import InvalidRewriteError
+from agl_core.prompts.binding import SlotUse
+from agl_core.prompts.rewrites import InvalidRewriteError
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.rewards.reward import Reward
 from agl_core.rollouts import Rollout
-from agl_core.spans import Span
+from agl_core.spans.span import Span
 
 ONE = {"a": PromptTemplate("Book for {name}. {{x}}")}
 TWO = {**ONE, "b": PromptTemplate("Grade.")}

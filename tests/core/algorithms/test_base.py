@@ -8,7 +8,7 @@ import pytest
 
 from agl_core.algorithms.base import Algorithm, algorithm
 from agl_core.errors import ConfigurationError
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 
 
 @algorithm

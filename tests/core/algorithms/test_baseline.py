@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from agl_core.algorithms import Algorithm, Baseline
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 
 
 async def test_evaluates_the_seed_and_proposes_nothing(engine: SimpleNamespace) -> None:

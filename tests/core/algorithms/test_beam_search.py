@@ -13,12 +13,12 @@ import pytest
 
 from agl_core.algorithms import APO
 from agl_core.algorithms.beam_search import _batches
-from agl_core.budgets import Budget, BudgetExhaustedError
 from agl_core.datasets import load_dataset
 from agl_core.errors import ModelError
-from agl_core.models import RefusedError
-from agl_core.prompts import PromptTemplate
-from agl_core.store import MemoryStore
+from agl_core.models.chat import RefusedError
+from agl_core.prompts.templates import PromptTemplate
+from agl_core.spending.budgets import Budget, BudgetExhaustedError
+from agl_core.storage.store import MemoryStore
 
 PUBLISHED: dict[str, Any] = {
     "val_batch_size": 10,

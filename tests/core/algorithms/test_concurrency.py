@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from agl_core.algorithms.concurrency import run_all
-from agl_core.budgets import BudgetExhaustedError
 from agl_core.errors import ModelError
+from agl_core.spending.budgets import BudgetExhaustedError
 
 
 async def give(value: Any, turns: int = 0) -> Any:

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from agl_core import genai
 from agl_core.algorithms.demonstrations import Demonstrations
 from agl_core.algorithms.editor import Editor
 from agl_core.algorithms.racing import Race
 from agl_core.algorithms.racing_search import RacingSearch
 from agl_core.candidates import Candidate
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.rollouts import Rollout
-from agl_core.spans import Span
+from agl_core.spans import genai
+from agl_core.spans.span import Span
 
 clock = count(1)
 OPTIONS: dict[str, Any] = {"train": range(4), "val": range(100, 120)}

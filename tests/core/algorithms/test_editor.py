@@ -15,7 +15,7 @@ from agl_core.algorithms.editor import Editor
 from agl_core.algorithms.memory import CritiqueMemory
 from agl_core.candidates import Candidate
 from agl_core.edits import Critique, PromptEdit
-from agl_core.prompts import PromptTemplate, coerce_resources
+from agl_core.prompts.templates import PromptTemplate, coerce_resources
 
 SEED = {"plan": "Plan for {who}.", "write": "Write {{well}}.", "check": "Check."}
 AT_FAULT = (

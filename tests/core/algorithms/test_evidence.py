@@ -6,7 +6,7 @@ from typing import Any
 
 from agl_core.algorithms.evidence import Evidence, SharedBatch
 from agl_core.candidates import Candidate
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 
 
 def agent(task: int, prompt_template: PromptTemplate) -> float:

@@ -20,19 +20,19 @@ import pytest
 
 from agl_adapters.agents import rollout
 from agl_adapters.testing import Fault, SimulatedModel
-from agl_core.agents import Agent, FunctionAgent
 from agl_core.algorithms import GEPA, Algorithm
 from agl_core.algorithms.gepa_adapter import PairedAcceptance
-from agl_core.backoff import Backoff
-from agl_core.budgets import Budget, BudgetExhaustedError
 from agl_core.callbacks import Callback
 from agl_core.edits import PromptEdit
 from agl_core.errors import ConfigurationError, MissingDependencyError, ModelError
-from agl_core.models import RefusedError
-from agl_core.prompts import PromptTemplate
+from agl_core.execution.agents import Agent, FunctionAgent
+from agl_core.faults.backoff import Backoff
+from agl_core.models.chat import RefusedError
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.result import TrainResult
-from agl_core.rewards import Reward
-from agl_core.store import MemoryStore
+from agl_core.rewards.reward import Reward
+from agl_core.spending.budgets import Budget, BudgetExhaustedError
+from agl_core.storage.store import MemoryStore
 from agl_core.trainer import Trainer
 
 SEED = {"decider": "You are a booking assistant."}

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from agl_core.algorithms.gepa_candidates import resources_of, texts_of
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 
 
 def test_prompts_come_back_as_they_were() -> None:

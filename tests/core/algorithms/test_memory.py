@@ -3,7 +3,7 @@ from __future__ import annotations
 from agl_core.algorithms.memory import CritiqueMemory
 from agl_core.candidates import Candidate
 from agl_core.edits import Critique
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 
 ASKED = [Critique("c", "Say x.")]
 

@@ -11,8 +11,8 @@ from agl_core.algorithms.proposals import Proposals
 from agl_core.candidates import Candidate
 from agl_core.edits import Critique
 from agl_core.errors import ModelError
-from agl_core.models import RefusedError
-from agl_core.prompts import PromptTemplate
+from agl_core.models.chat import RefusedError
+from agl_core.prompts.templates import PromptTemplate
 
 
 def agent(task: Any, prompt_template: PromptTemplate) -> float:
@@ -69,8 +69,10 @@ async def test_a_child_keeps_its_critique_without_what_was_remembered(
     client = engine.ScriptedModel(lambda request: "Be kind.")
     critique = Critique("b", "Be kind")
     async with engine.in_session(agent, client=client) as session:
-        proposals = opened(session, CritiqueMemory(learned=[Critique("a", "Say please.")]))
-        child = await proposals.child("one", Candidate(session.initial), [critique], 3)
+        learned = (Critique("a", "Say please."),)
+        parent = Candidate(session.initial, critiques=learned)
+        proposals = opened(session, CritiqueMemory(admitted={parent.id: parent}))
+        child = await proposals.child("one", parent, [critique], 3)
     assert child is not None
     assert (child.edit, child.round) == ("Be kind", 3)
     assert "Say please." in client.requests[0]

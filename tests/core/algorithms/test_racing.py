@@ -9,7 +9,7 @@ from agl_core.algorithms.evidence import shuffled
 from agl_core.algorithms.pool import Pool
 from agl_core.algorithms.racing import Race, upper_bound
 from agl_core.candidates import Candidate
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 
 OPTIONS: dict[str, Any] = {
     "train": range(4),

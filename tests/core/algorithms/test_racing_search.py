@@ -11,8 +11,8 @@ import pytest
 
 from agl_core.algorithms import APO
 from agl_core.errors import ModelError
-from agl_core.models import RefusedError
-from agl_core.prompts import PromptTemplate
+from agl_core.models.chat import RefusedError
+from agl_core.prompts.templates import PromptTemplate
 
 SPLITS: dict[str, Any] = {
     "train": range(12),

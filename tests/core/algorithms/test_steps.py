@@ -8,7 +8,7 @@ import pytest
 from agl_core.algorithms.steps import AllCritiques, EachCritique, MergedCritiques, Round
 from agl_core.candidates import Candidate
 from agl_core.edits import Critique, joined
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.templates import PromptTemplate
 
 
 class Proposing:

@@ -3,12 +3,12 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
-from agl_core import genai
 from agl_core.algorithms.transcripts import transcript, unused_prompts
-from agl_core.binding import SlotUse
-from agl_core.prompts import PromptTemplate
+from agl_core.prompts.binding import SlotUse
+from agl_core.prompts.templates import PromptTemplate
 from agl_core.rollouts import Rollout
-from agl_core.spans import Span
+from agl_core.spans import genai
+from agl_core.spans.span import Span
 
 PLAN, WRITE = "langgraph:planner#system", "langgraph:writer#system"
 PROMPTS = {PLAN: PromptTemplate("You plan."), WRITE: PromptTemplate("You write for {reader}.")}

@@ -10,8 +10,8 @@ from opentelemetry.instrumentation.utils import suppress_instrumentation
 from toyagents import Agent
 
 from agl_adapters.injection import active, inject, model_call, slot_name
-from agl_core import genai
-from agl_core.tracing import Tracing, in_slot
+from agl_core.spans import genai
+from agl_core.tracing.tracing import Tracing, in_slot
 
 
 @contextmanager

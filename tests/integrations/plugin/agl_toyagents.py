@@ -13,7 +13,7 @@ from typing import Any
 
 from agl_adapters.integration import Target
 from agl_core.errors import ConfigurationError
-from agl_core.tracing import Tracing
+from agl_core.tracing.tracing import Tracing
 
 
 class ToyAgentsIntegration:

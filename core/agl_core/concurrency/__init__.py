@@ -1,0 +1,1 @@
+"""Concurrency: threads, event loops, and who waits for whom."""

@@ -1,0 +1,1 @@
+"""Discovery: a program's own prompts, found by running it."""

@@ -1,0 +1,1 @@
+"""Execution: from an agent and a task to a rollout."""

@@ -1,0 +1,251 @@
+"""Services: what all rollouts and model calls of a run know of the services that they call.
+
+One rollout's trouble is everybody's: who is about to call waits as long as the service asked
+anybody to, and a service that was overloaded is come back to in small numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from agl_core.callbacks import Callback
+from agl_core.errors import ModelError
+from agl_core.faults.backoff import Backoff
+from agl_core.faults.troubles import Trouble
+from agl_core.spending.ledger import Ledger
+
+__all__ = ["Call", "Lane", "Services"]
+
+_DOWN = 3
+"""So many cool-downs without an answer in between: the service is down."""
+_LOST = 8
+"""So many rollouts and calls in a row given up, without an answer in between, end the run."""
+
+
+class Services:
+    """The services of a run. Used on one event loop.
+
+    Args:
+        backoff: How long to wait.
+        ledger: What ends the run when a service stays down; who waits here goes when it ends.
+        callback: Who is told that a service is down, and that it is back.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        backoff: Backoff,
+        ledger: Ledger,
+        callback: Callback,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.backoff = backoff
+        self.ledger = ledger
+        self.clock = clock
+        self.lanes: list[Lane] = []
+        self._callback = callback
+        self._hosts: dict[str, _Host] = {}
+        self._answered_once = False
+        self._lost = 0
+
+    def lane(self, *services: str) -> Lane:
+        """Return a lane for calls of one kind, to services of which some may be known already."""
+        lane = Lane(self, [self.host(name) for name in services])
+        self.lanes.append(lane)
+        return lane
+
+    def host(self, name: str) -> _Host:
+        """Return what is known of a service, by host and port; empty for one that is not named."""
+        if name not in self._hosts:
+            self._hosts[name] = _Host(name)
+        return self._hosts[name]
+
+    def answered(self, hosts: set[_Host]) -> None:
+        """Take note that services did their part."""
+        self._answered_once, self._lost = True, 0
+        for host in hosts:
+            if self._is_down(host):
+                self._callback.on_warning(f"{host.title} is back: the run goes on")
+            host.answered()
+
+    def failed(self, host: _Host, trouble: Trouble, began: float) -> bool:
+        """Take note of a failure; return whether to count it against whoever met it."""
+        if trouble.final:
+            self._end(f"the quota is used up: {trouble.text}")
+        now, was_down = self.clock(), self._is_down(host)
+        if host.failed(trouble, began, now, self.backoff):
+            for lane in self.lanes:
+                if host in lane.hosts:
+                    lane.narrow(now, alone=host.cool_downs >= _DOWN)
+        if not self._is_down(host):
+            return True
+        outage = now - host.since
+        if outage >= self.backoff.outage:
+            self._end(f"{host.title} has been down for {outage:.0f} seconds: {trouble.text}")
+        elif not was_down:
+            self._callback.on_warning(
+                f"{host.title} is down ({trouble.text}): the run waits for it, for up to "
+                f"{self.backoff.outage:g} seconds"
+            )
+        return False
+
+    def lost(self, trouble: Trouble) -> None:
+        """Take note that a rollout or a call was given up."""
+        self._lost += 1
+        if not self._answered_once and trouble.overall:
+            self._end(
+                f"{self.host(trouble.service).title} cannot be used: {trouble.text.rstrip('.')}. "
+                "Is it up, and the one that you mean (OPENAI_BASE_URL, or what the program sets)?"
+            )
+        elif self._answered_once and self._lost >= _LOST:
+            self._end(
+                f"the last {self._lost} rollouts and model calls all failed for reasons that are "
+                f"not theirs; the last one: {trouble.text}"
+            )
+
+    def _end(self, message: str) -> None:
+        """End the run: with the best so far, if there can be any."""
+        if self._answered_once:
+            self.ledger.stop("unavailable", message)
+        else:
+            self.ledger.refuse(ModelError(message))
+
+    def _is_down(self, host: _Host) -> bool:
+        # One that has never answered may just have a wrong address: nothing to wait for.
+        return self._answered_once and host.cool_downs >= _DOWN
+
+
+class Lane:
+    """Calls of one kind, such as the rollouts: how many of them may go at once.
+
+    Any number, until a service that they call is overloaded. Then half as many as there were, and
+    one more each time that all of them were answered; one alone, while it is down.
+    """
+
+    def __init__(self, services: Services, hosts: list[_Host]) -> None:
+        self.hosts = set(hosts)
+        self._services = services
+        self._inside = 0
+        self._most = 0
+        self._limit = math.inf
+        self._enough = 0.0
+        self._narrowed = 0.0
+        self._changed = asyncio.Event()
+
+    @asynccontextmanager
+    async def entered(self) -> AsyncGenerator[Call]:
+        """Wait until one more may call, and hold the place for the block.
+
+        Raises:
+            AglError: If further work is refused meanwhile.
+        """
+        ledger, clock = self._services.ledger, self._services.clock
+        ledger.raise_if_refused()
+        while (wait := self._until - clock()) > 0 or self._inside + 1 > self._limit:
+            await ledger.unless_refused(self._waited(wait))
+        self._inside += 1
+        self._most = max(self._most, self._inside)
+        try:
+            yield Call(self._services, self, clock())
+        finally:
+            self._inside -= 1
+            self._wake()
+
+    def narrow(self, now: float, alone: bool) -> None:
+        """Let fewer in."""
+        self._narrowed = now
+        if not alone:
+            self._enough = max(1.0, self._inside / 2)
+        self._limit = 1.0 if alone else self._enough
+
+    def widen(self, began: float) -> None:
+        """Let more in, for an answer to what began since it was narrowed.
+
+        Quickly up to what was thought to be enough, slowly from there on.
+        """
+        if began > self._narrowed and self._limit < math.inf:
+            self._limit += 1.0 if self._limit < self._enough else 1.0 / self._limit
+            if self._limit >= self._most:
+                self._limit = math.inf
+            self._wake()
+
+    @property
+    def _until(self) -> float:
+        return max((host.until for host in self.hosts), default=0.0)
+
+    async def _waited(self, wait: float) -> None:
+        if wait > 0:
+            await asyncio.sleep(wait * random.uniform(1.0, 1.25))  # not all in the same moment
+        else:
+            await self._changed.wait()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class Call:
+    """One attempt at calling services; how it ended is to be told."""
+
+    def __init__(self, services: Services, lane: Lane, began: float) -> None:
+        self._services = services
+        self._lane = lane
+        self._began = began
+
+    def answered(self) -> None:
+        """Take note that the services did their part."""
+        self._services.answered(self._lane.hosts)
+        self._lane.widen(self._began)
+
+    def failed(self, trouble: Trouble) -> bool:
+        """Take note of a failure of the world.
+
+        Returns:
+            Whether it is one of the attempts that whoever called has. While the service is down for
+            everybody it is not.
+        """
+        host = self._services.host(trouble.service)
+        self._lane.hosts.add(host)
+        return self._services.failed(host, trouble, self._began)
+
+
+class _Host:
+    """One service: until when nobody calls it.
+
+    Two failures in a row that are not about what was asked (rate limits, nobody there) start a
+    cool-down, longer each time until there is an answer. What began before a cool-down starts no
+    other one.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.title = f"the service at {name}" if name else "the model service"
+        self.until = 0.0
+        self.since = 0.0
+        """When it first failed after its last answer."""
+        self.cool_downs = 0
+        self._failures = 0
+        self._cooled = 0.0
+
+    def answered(self) -> None:
+        self._failures = self.cool_downs = 0
+
+    def failed(self, trouble: Trouble, began: float, now: float, backoff: Backoff) -> bool:
+        """Take note of a failure; return whether it starts a cool-down."""
+        if trouble.retry_after is not None:
+            self.until = max(self.until, now + backoff.at_most(trouble.retry_after))
+        if not trouble.overall:
+            return False
+        self._failures += 1
+        if self._failures == 1:
+            self.since = now
+        if self._failures == 1 or began <= self._cooled:
+            return False
+        self.cool_downs += 1
+        self._cooled = now
+        self.until = max(self.until, now + backoff.seconds(self.cool_downs, trouble.retry_after))
+        return True

@@ -1,0 +1,1 @@
+"""Privacy: what is taken out of all that is written."""

@@ -1,0 +1,1 @@
+"""Rewards, and the functions that give them."""

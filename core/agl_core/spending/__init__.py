@@ -1,0 +1,1 @@
+"""Spending: budgets, prices, and the one ledger of a run."""

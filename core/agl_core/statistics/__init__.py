@@ -1,0 +1,1 @@
+"""Statistics: what so many paired scores can show, and do show."""

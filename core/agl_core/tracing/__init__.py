@@ -1,0 +1,1 @@
+"""Tracing: rollouts as OpenTelemetry traces, collected, read and sent on."""
