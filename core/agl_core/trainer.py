@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import copy
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from agl_core.algorithms import APO, Algorithm, Baseline
+from agl_core.algorithms import APO, Algorithm
 from agl_core.arguments import (
     checked_acceptance,
     checked_agent,
@@ -27,18 +24,13 @@ from agl_core.callbacks import Callback, Callbacks, Logged
 from agl_core.code_identity import parts_of
 from agl_core.concurrency.event_loops import run_blocking
 from agl_core.datasets import Dataset, DatasetSource, load_dataset
-from agl_core.discovery.survey import Survey, find_seed, survey
+from agl_core.discovery.survey import Survey, survey
 from agl_core.errors import AglError, ConfigurationError
 from agl_core.execution.agents import Agent
-from agl_core.execution.executors import Executor, LocalExecutor
-from agl_core.execution.retries import RetryingClient
-from agl_core.execution.runners import RolloutRunner
+from agl_core.execution.executors import Executor
 from agl_core.faults.backoff import Backoff
-from agl_core.faults.services import Services
-from agl_core.models.chat import ModelClient, OpenAIClient, secrets_of
-from agl_core.outlooks import SeedOutlook, plan_warnings
-from agl_core.overlap import OverlapGuard
-from agl_core.plans import Plan, slots_found
+from agl_core.models.chat import ModelClient, secrets_of
+from agl_core.openings import Setup, Splits, opened_runner, opened_session
 from agl_core.privacy.discretion import Discretion
 from agl_core.privacy.redaction import Redaction, RedactSource
 from agl_core.prompts.constraints import Constraint
@@ -47,17 +39,13 @@ from agl_core.prompts.templates import PromptTemplate, coerce_resources
 from agl_core.result import TrainResult
 from agl_core.resuming import Start, earlier_spent, kept_result, result_record
 from agl_core.rollouts import Evaluation
-from agl_core.selection import FINALISTS, Acceptance, conclude
+from agl_core.selection import Acceptance, conclude
 from agl_core.session import Session
-from agl_core.simulation import is_simulated_environment
 from agl_core.spending.budgets import Budget, BudgetExhaustedError, StopReason
 from agl_core.spending.ledger import Ledger
-from agl_core.spending.prices import Price, PriceList, checked_prices
+from agl_core.spending.prices import Price, checked_prices
 from agl_core.storage.runs import begin_or_resume, new_run_name, run_name
-from agl_core.storage.store import Journal, MemoryStore, Store
-from agl_core.tracing.exporting import provider_to_export_to
-from agl_core.tracing.tracing import Tracing
-from agl_core.workloads import RunSize, whole_workload
+from agl_core.storage.store import Store
 
 if TYPE_CHECKING:
     import openai
@@ -143,32 +131,37 @@ class Trainer:
         templates: Mapping[str, str | PromptTemplate] | None = None,
         max_unmatched: float = MAX_UNMATCHED,
     ) -> None:
-        self._redaction = Redaction(redact, secrets_of(client))
-        self._discretion = Discretion(self._redaction, capture_content)
-        self._algorithm = APO() if algorithm is None else checked_algorithm(algorithm)
-        self._n_runners = checked_count("n_runners", n_runners)
-        self._initial = coerce_resources(initial_resources or {})
-        self._slots = SlotPolicy.of(optimize, freeze, constraints, templates, max_unmatched)
-        self._redaction.check_prompts({**self._initial, **self._slots.templates})
-        self._budget = checked_budget(budget)
-        self._prices = checked_prices(prices)
-        self._store = opened_store(store)
+        redaction = Redaction(redact, secrets_of(client))
+        initial = coerce_resources(initial_resources or {})
+        slots = SlotPolicy.of(optimize, freeze, constraints, templates, max_unmatched)
+        redaction.check_prompts({**initial, **slots.templates})
         self._run = run
-        self._seed = seed
-        self._repeats = checked_count("repeats", repeats)
-        self._timeout = checked_timeout(timeout)
-        self._failure_reward = checked_number("failure_reward", failure_reward)
-        self._client = client
-        self._executor = executor
-        self._callback = Callbacks(tuple(callbacks) or (Logged(),), self._redaction)
-        self._accept: Acceptance = checked_acceptance(accept)
-        self._tracer_provider = tracer_provider
-        self._backoff = backoff or Backoff()
+        self._setup = Setup(
+            algorithm=APO() if algorithm is None else checked_algorithm(algorithm),
+            n_runners=checked_count("n_runners", n_runners),
+            initial=initial,
+            slots=slots,
+            redaction=redaction,
+            discretion=Discretion(redaction, capture_content),
+            budget=checked_budget(budget),
+            prices=checked_prices(prices),
+            store=opened_store(store),
+            seed=seed,
+            repeats=checked_count("repeats", repeats),
+            timeout=checked_timeout(timeout),
+            failure_reward=checked_number("failure_reward", failure_reward),
+            client=client,
+            executor=executor,
+            callback=Callbacks(tuple(callbacks) or (Logged(),), redaction),
+            accept=checked_acceptance(accept),
+            tracer_provider=tracer_provider,
+            backoff=backoff or Backoff(),
+        )
 
     @property
     def store(self) -> Store:
         """Where runs are kept."""
-        return self._store
+        return self._setup.store
 
     def fit(
         self,
@@ -200,7 +193,7 @@ class Trainer:
             RunInUseError: If another process, or another trainer, works on the run.
             StoreError: If the store cannot be written.
         """
-        ledger = self._ledger()
+        ledger = self._setup.ledger()
         run = self._fit(ledger, agent, train_dataset, val_dataset, test_dataset, resume)
         return self._blocking(run, ledger)
 
@@ -215,7 +208,7 @@ class Trainer:
     ) -> TrainResult:
         """Do as `fit` does, on the running event loop. Cancelling it ends the run at once."""
         return await self._fit(
-            self._ledger(), agent, train_dataset, val_dataset, test_dataset, resume
+            self._setup.ledger(), agent, train_dataset, val_dataset, test_dataset, resume
         )
 
     def dev(self, agent: Agent, dataset: DatasetSource, tasks: int = 3) -> Evaluation:
@@ -228,14 +221,14 @@ class Trainer:
             ConfigurationError: If the input cannot work.
             RolloutError: If the agent fails on every one of the tasks, or reads no prompt.
         """
-        ledger, dry = self._ledger(), self._dry()
+        ledger, dry = self._setup.ledger(), self._setup.dry()
 
         async def run() -> Evaluation:
             data = load_dataset(dataset, "val")[:tasks]
             name = new_run_name()
-            with self._redaction.errors():
-                async with dry._opened_run(
-                    ledger, name, checked_agent(agent), data, data
+            with self._setup.redaction.errors():
+                async with opened_session(
+                    dry, ledger, name, checked_agent(agent), Splits(data, data)
                 ) as session:
                     return await session.evaluate(session.initial, session.val)
 
@@ -250,12 +243,12 @@ class Trainer:
             ConfigurationError: If the input cannot work, or the agent has no prompts of its own.
             RolloutError: If the agent fails on every one of the tasks, or sends no prompt.
         """
-        ledger = self._ledger()
+        ledger = self._setup.ledger()
         return self._blocking(self._survey(ledger, agent, dataset), ledger)
 
     async def asurvey(self, agent: Agent, dataset: DatasetSource) -> Survey:
         """Do as `survey` does, on the running event loop."""
-        return await self._survey(self._ledger(), agent, dataset)
+        return await self._survey(self._setup.ledger(), agent, dataset)
 
     async def _survey(self, ledger: Ledger, agent: Agent, dataset: DatasetSource) -> Survey:
         agent = checked_agent(agent)
@@ -264,29 +257,17 @@ class Trainer:
                 f"{agent.name} is handed its prompts, so there is nothing to discover: they are "
                 "those of initial_resources"
             )
-        dry, tasks = self._dry(), load_dataset(dataset, "val")
-        with self._redaction.errors():
-            async with dry._opened_runner(ledger, new_run_name(), agent) as (runner, _):
+        dry, tasks = self._setup.dry(), load_dataset(dataset, "val")
+        with self._setup.redaction.errors():
+            async with opened_runner(dry, ledger, new_run_name(), agent) as (runner, _):
                 found = await survey(
-                    agent, runner, tasks, self._slots, given=self._initial, digs=lambda _: True
+                    agent, runner, tasks, dry.slots, given=dry.initial, digs=lambda _: True
                 )
         return replace(found, usage=ledger.usage)
 
-    def _ledger(self) -> Ledger:
-        say = (
-            self._callback.on_message if self._budget.dollars is None else self._callback.on_warning
-        )
-        return Ledger(self._budget, PriceList(self._prices, say))
-
-    def _dry(self) -> Trainer:
-        """Return a trainer that runs the baseline, and keeps nothing."""
-        dry = copy.copy(self)
-        dry._algorithm, dry._store, dry._repeats = Baseline(), MemoryStore(), 1
-        return dry
-
     def _blocking(self, run: Coroutine[Any, Any, T], ledger: Ledger) -> T:
         try:
-            return run_blocking(run, lambda: self._interrupt(ledger), 4 * self._n_runners)
+            return run_blocking(run, lambda: self._interrupt(ledger), 4 * self._setup.n_runners)
         except BudgetExhaustedError as stop:
             if stop.reason != "interrupted":
                 raise
@@ -295,12 +276,12 @@ class Trainer:
 
     def _interrupt(self, ledger: Ledger) -> None:
         ledger.stop("interrupted")
-        self._callback.on_warning(
+        self._setup.callback.on_warning(
             "interrupted: the run ends when what is in flight is done; Ctrl-C again ends it at once"
         )
 
     async def _fit(self, *arguments: Any) -> TrainResult:
-        with self._redaction.errors():
+        with self._setup.redaction.errors():
             return await self._fitted(*arguments)
 
     async def _fitted(
@@ -312,17 +293,18 @@ class Trainer:
         test_dataset: DatasetSource | None,
         resume: bool,
     ) -> TrainResult:
+        setup = self._setup
         agent = checked_agent(agent)
-        agent.check(self._initial)
+        agent.check(setup.initial)
         train = load_dataset(train_dataset, "train")
         val = load_dataset(train_dataset if val_dataset is None else val_dataset, "val")
         test = None if test_dataset is None else load_dataset(test_dataset, "test")
         if test is not None:
-            ledger.set_aside(self._test_rollouts(test))
+            ledger.set_aside(setup.test_rollouts(test))
         name = run_name(self._run, resume)
-        with self._store.hold(name):
+        with setup.store.hold(name):
             settings = self._settings(agent, train, val, test)
-            self._redaction.check_settings(
+            setup.redaction.check_settings(
                 {
                     "the name": name,
                     "the agent": agent.name,
@@ -330,36 +312,37 @@ class Trainer:
                     "optimize=, freeze= or constraints=": settings["prompts"],
                 }
             )
-            begin_or_resume(self._store, name, settings, resume)
+            begin_or_resume(setup.store, name, settings, resume)
             done = self._done(name)
             if done is not None:
                 return done
-            earlier, started = earlier_spent(self._store, name), time.time()
+            earlier, started = earlier_spent(setup.store, name), time.time()
             ledger.carry_over(earlier)
-            kept = map(self._discretion.task, [*train, *val, *(test or ())])
-            self._store.set_tasks(name, kept)
-            start = Start(earlier, started)
-            async with self._opened_run(ledger, name, agent, train, val, test, start) as session:
+            kept = map(setup.discretion.task, [*train, *val, *(test or ())])
+            setup.store.set_tasks(name, kept)
+            splits, begun = Splits(train, val, test), Start(earlier, started)
+            async with opened_session(setup, ledger, name, agent, splits, begun) as session:
                 if val_dataset is None:
                     session.say("no validation set: candidates are compared on the training tasks")
                 result = await self._searched(session, name, test)
-            self._store.end_run(name, result_record(result, self._budget, self._accept))
-        self._callback.on_end(result)
+            setup.store.end_run(name, result_record(result, setup.budget, setup.accept))
+        setup.callback.on_end(result)
         return result
 
     def _done(self, name: str) -> TrainResult | None:
         """Return the result of a run that has nothing left to do."""
-        record = self._store.run(name)
-        result = kept_result(record, self._budget, self._accept, self._store.location)
+        setup = self._setup
+        record = setup.store.run(name)
+        result = kept_result(record, setup.budget, setup.accept, setup.store.location)
         if result is not None:
-            self._callback.on_message(f"run {name} is done: this is its result")
+            setup.callback.on_message(f"run {name} is done: this is its result")
         return result
 
     async def _searched(self, session: Session, name: str, test: Dataset | None) -> TrainResult:
         stop_reason: StopReason = "completed"
         try:
             try:
-                await self._algorithm.run(session)
+                await self._setup.algorithm.run(session)
                 session.raise_if_none_answered()
             except BudgetExhaustedError as stop:
                 stop_reason = stop.reason
@@ -371,169 +354,38 @@ class Trainer:
 
     def _tell(self, stop: BudgetExhaustedError) -> None:
         if stop.reason == "unavailable":
-            self._callback.on_warning(f"the run ends with the best so far: {stop}")
+            self._setup.callback.on_warning(f"the run ends with the best so far: {stop}")
 
     async def _concluded(
         self, session: Session, name: str, stop_reason: StopReason, test: Dataset | None
     ) -> TrainResult:
+        setup = self._setup
         return await conclude(
             session,
             test=test,
             stop_reason=stop_reason,
             run=name,
-            store=self._store.location,
-            rng=random.Random(f"{self._seed}/verdict"),
-            accept=self._accept,
+            store=setup.store.location,
+            rng=random.Random(f"{setup.seed}/verdict"),
+            accept=setup.accept,
         )
-
-    @contextlib.asynccontextmanager
-    async def _opened_run(
-        self,
-        ledger: Ledger,
-        name: str,
-        agent: Agent,
-        train: Dataset,
-        val: Dataset,
-        test: Dataset | None = None,
-        begun: Start | None = None,
-    ) -> AsyncGenerator[Session]:
-        async with self._opened_runner(ledger, name, agent) as (runner, client):
-            record, keep = self._store.run(name), self._discretion.dataset
-            start = await find_seed(
-                agent,
-                runner,
-                val,
-                self._initial,
-                self._slots,
-                self._callback,
-                slots_found(None if record is None else record.plan),
-            )
-            split, last = ("validation", val) if test is None else ("test", test)
-            # The baseline proposes nothing that could be judged.
-            judged = 0 if isinstance(self._algorithm, Baseline) else len(last)
-            session = Session(
-                train=train,
-                val=val,
-                initial=start.prompts,
-                runner=runner,
-                client=client,
-                journal=Journal(self._store, name),
-                ledger=ledger,
-                callback=self._callback,
-                seed=self._seed,
-                repeats=self._repeats,
-                constraints=start.constraints,
-                seed_outlook=SeedOutlook(judged, split, self._callback),
-                guard=OverlapGuard(
-                    keep(train), [*keep(val), *(() if test is None else keep(test))]
-                ),
-                discretion=self._discretion,
-            )
-            size = RunSize(len(train), len(val), len(start.prompts), self._repeats)
-            spent, test_rollouts = ledger.usage, self._test_rollouts(test)
-            plan = Plan(
-                run=name,
-                started=(begun or Start()).started,
-                earlier=(begun or Start()).earlier,
-                agent=agent.name,
-                algorithm=self._algorithm.name,
-                initial=start.prompts,
-                own=session.own_prompts,
-                train=len(train),
-                val=len(val),
-                test=0 if test is None else len(test),
-                n_runners=self._n_runners,
-                budget=self._budget,
-                store=self._store.location,
-                simulated=is_simulated_environment(),
-                slots=start.choices,
-                repeats=self._repeats,
-                judged=judged,
-                test_rollouts=test_rollouts,
-                workload=whole_workload(self._algorithm, size, test_rollouts),
-                calls_per_rollout=spent.model_calls / spent.rollouts if spent.rollouts else None,
-                found=start.found,
-            )
-            self._store.plan_run(name, plan.to_json())
-            self._callback.on_start(plan)
-            for warning in plan_warnings(plan):
-                self._callback.on_warning(warning)
-            if self._algorithm.models and not self._discretion.capture_content:
-                self._callback.on_warning(
-                    "content is not captured: critiques see the prompt and scores, and no run"
-                )
-            yield session
-
-    @contextlib.asynccontextmanager
-    async def _opened_runner(
-        self, ledger: Ledger, name: str, agent: Agent
-    ) -> AsyncGenerator[tuple[RolloutRunner, ModelClient | None]]:
-        agent.check(self._initial)
-        client = self._model_client()
-        services = Services(self._backoff, ledger, self._callback)
-        exporting = provider_to_export_to(self._tracer_provider)
-        tracing = Tracing(
-            exporting or self._tracer_provider,
-            self._discretion.capture_content,
-            redaction=self._redaction,
-        )
-        async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._callback.on_close)
-            self._callback.on_open()
-            if exporting is not None:
-                stack.push_async_callback(asyncio.to_thread, exporting.shutdown)
-            stack.callback(tracing.shutdown)
-            if self._budget.dollars is not None:
-                ledger.prices.require(self._algorithm.models)
-            if client is not None:
-                if client is not self._client:
-                    stack.push_async_callback(client.close)
-                await client.check(self._algorithm.models)
-            stack.enter_context(agent.instrumented(tracing))
-            executor = self._executor or LocalExecutor()
-            executor.open(agent, tracing, self._n_runners)
-            stack.push_async_callback(executor.close)
-            runner = RolloutRunner(
-                executor=executor,
-                store=self._store,
-                run=name,
-                ledger=ledger,
-                callback=self._callback,
-                n_runners=self._n_runners,
-                timeout=self._timeout,
-                failure_reward=self._failure_reward,
-                services=services,
-                max_unmatched=self._slots.max_unmatched,
-                discretion=self._discretion,
-            )
-            yield runner, None if client is None else RetryingClient(client, services)
-
-    def _test_rollouts(self, test: Dataset | None) -> int:
-        """Return what the seed and the finalists take on the test split."""
-        return 0 if test is None else (1 + FINALISTS) * self._repeats * len(test)
-
-    def _model_client(self) -> ModelClient | None:
-        if not self._algorithm.models:
-            return None
-        if self._client is None or not hasattr(self._client, "complete"):
-            return OpenAIClient(self._client)  # pyright: ignore[reportArgumentType]
-        return self._client  # pyright: ignore[reportReturnType]
 
     def _settings(
         self, agent: Agent, train: Dataset, val: Dataset, test: Dataset | None
     ) -> dict[str, Any]:
         """Return what has to be the same when a run is resumed."""
+        setup = self._setup
         return {
             "agent": agent.name,
             "program": parts_of(agent),
-            "algorithm": {"name": self._algorithm.name, **self._algorithm.settings()},
+            "algorithm": {"name": setup.algorithm.name, **setup.algorithm.settings()},
             "train": train.fingerprint(),
             "val": val.fingerprint(),
             "test": None if test is None else test.fingerprint(),
-            "initial_resources": {n: prompt.to_json() for n, prompt in self._initial.items()},
-            "prompts": self._slots.to_json(),
-            "seed": self._seed,
-            "repeats": self._repeats,
-            "failure_reward": self._failure_reward,
-            **self._discretion.settings(),
+            "initial_resources": {n: prompt.to_json() for n, prompt in setup.initial.items()},
+            "prompts": setup.slots.to_json(),
+            "seed": setup.seed,
+            "repeats": setup.repeats,
+            "failure_reward": setup.failure_reward,
+            **setup.discretion.settings(),
         }
