@@ -1,6 +1,12 @@
-"""What tests of all packages share: text that tries something."""
+"""What tests of all packages share: text that tries something, and Ctrl-C that is heard."""
+
+import signal
 
 import pytest
+
+# A shell's background jobs ignore it, and so would the programs that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HOSTILE = {
     "clear screen": "\x1b[2J\x1b[H",
