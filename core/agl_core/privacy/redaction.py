@@ -269,7 +269,8 @@ class Redaction:
             return self._data(value, depth)
         if name in _KINDS and _KIND.fullmatch(value):
             return value
-        return self._text_or_json(self._credentials.removed_from_value(name, value), depth)
+        value = self._credentials.removed_from_value(name, value)
+        return self._text_or_json(value, depth) if self._own else value
 
     def _text_or_json(self, text: str, depth: int) -> str:
         if self._own and depth and text[:1] in ("{", "["):
@@ -288,6 +289,8 @@ class Redaction:
     def _attribute(self, name: str, value: Any) -> Any:
         if isinstance(value, str):
             value = self._credentials.removed_from_value(name, value)
+            if not self._own:
+                return value
         if is_structure(name, value):
             return value
         return self._data(value, _DEPTH)
