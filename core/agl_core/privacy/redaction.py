@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
+from agl_core.code_identity import code_identity
 from agl_core.credentials import Credentials
 from agl_core.errors import AglError, RedactionError
 from agl_core.prompts.templates import PromptTemplate
@@ -38,6 +39,10 @@ _ROUNDS = 5
 _LINKS = 100
 _DEPTH = 4
 _PROBE = "a text to try redact= on"
+# What JSON in a longer text writes for a character; a pair of them for one beyond U+FFFF.
+_ESCAPED = re.compile(
+    r"\\+u(d[89ab][0-9a-f]{2})\\+u(d[c-f][0-9a-f]{2})|\\+u([0-9a-f]{4})", re.IGNORECASE
+)
 # What says what kind of thing an object in a message is, which no reader can do without.
 _KINDS = frozenset({"role", "type", "finish_reason"})
 _NAMES = _KINDS | {"arguments", "content", "id", "name", "parts", "response", "tool_calls"}
@@ -64,6 +69,8 @@ class Redaction:
         self._function = redact if callable(redact) else None
         self._patterns = () if callable(redact) else tuple(_patterns(redact))
         self._own = bool(self._function or self._patterns)
+        # Told before it is called: a callable object may change itself.
+        self._identity = "" if self._function is None else code_identity(self._function)
         self.text(_PROBE)
 
     def text(self, text: str) -> str:
@@ -107,9 +114,7 @@ class Redaction:
         """What tells what the user named from something else; empty if that is nothing."""
         if not self._own:
             return ""
-        function = self._function
-        name = None if function is None else getattr(function, "__qualname__", type(function))
-        named = [str(name), *(f"{p.pattern}/{p.flags}" for p in self._patterns)]
+        named = [self._identity, *(f"{p.pattern}/{p.flags}" for p in self._patterns)]
         return hashlib.sha256("\n".join(named).encode()).hexdigest()[:16]
 
     def check_prompts(self, prompts: Mapping[str, PromptTemplate]) -> None:
@@ -204,7 +209,10 @@ class Redaction:
         for _ in range(_ROUNDS):
             new = self._once(text)
             if new == text:
-                return text
+                decoded = _decoded(text)
+                new = self._once(decoded) if decoded != text else text
+                if new == decoded:
+                    return text
             # A text that is there stays one: an empty answer would be another answer.
             text = new if new.strip() or not text.strip() else REDACTED
         raise RedactionError(
@@ -326,6 +334,19 @@ def _patterns(redact: Any) -> Iterable[re.Pattern[str]]:
                 "out nothing, or everything"
             )
         yield compiled
+
+
+def _decoded(text: str) -> str:
+    """Return a text with the characters in it that JSON has escaped by their numbers."""
+    return _ESCAPED.sub(_character, text)
+
+
+def _character(escape: re.Match[str]) -> str:
+    high, low, single = escape.groups()
+    if high:
+        return chr(0x10000 + ((int(high, 16) & 0x3FF) << 10) + (int(low, 16) & 0x3FF))
+    code = int(single, 16)
+    return escape.group() if 0xD800 <= code < 0xE000 else chr(code)  # half a pair is no text
 
 
 def _without_numbers(written: Any, value: Any) -> Any:

@@ -61,6 +61,28 @@ class TestTexts:
         assert redaction.data({"a": [f"by {NAME}"]}) == {"a": ["by A.L."]}
         assert Redaction(lambda text: "").text("all of it") == "[redacted]"
 
+    def test_what_json_in_a_longer_text_escapes(self) -> None:
+        redaction = Redaction(["Möllemann", "🎂"])
+        inner = json.dumps({"n": "Möllemann", "cake": "🎂"})
+        for text in (f"Context: {inner}", f"Context: {json.dumps(inner)}"):
+            written = redaction.text(text)
+            assert "llemann" not in written
+            assert "ud83c" not in written
+            assert written.count("[redacted]") == 2
+            assert redaction.text(written) == written
+        for kept in (
+            r"C:\users \u00fc",
+            r"half of one: \ud83c",
+            f"Context: {json.dumps('Müller')}",
+        ):
+            assert redaction.text(kept) == kept
+        by_function = Redaction(lambda text: text.replace("Möllemann", "M."))
+        assert by_function.text(f"Context: {inner}").startswith('Context: {"n": "M."')
+
+    def test_tells_functions_apart(self) -> None:
+        one = Redaction(lambda text: text).fingerprint
+        assert Redaction(lambda text: text.replace(NAME, "A.L.")).fingerprint != one
+
     def test_of_spans_what_they_are_stays(self) -> None:
         attributes = {
             "gen_ai.operation.name": "chat",
