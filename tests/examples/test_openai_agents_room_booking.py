@@ -24,6 +24,8 @@ def program(simulated_model: SimulatedModel, monkeypatch: pytest.MonkeyPatch) ->
     """The program, which uploads nothing, also outside of rollouts."""
     simulated_model.configure(scenario="room_booking")
     monkeypatch.syspath_prepend(EXAMPLES)
+    # The SDK shares connections, which may be of an event loop that has ended.
+    monkeypatch.setattr("agents.models.openai_provider._http_client", None)
     set_trace_processors([])
     yield import_module("openai_agents_room_booking")
     set_trace_processors([default_processor()])

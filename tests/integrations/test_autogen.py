@@ -395,7 +395,7 @@ async def test_spans_are_one_tree_with_what_was_sent(
         assert genai.request_model(span) == "simulated"
         # A stream has a count of tokens if the program asks for it.
         assert ("gen_ai.usage.input_tokens" in span.attributes) != request.stream
-        assert bool(min(genai.usage(span))) != request.stream
+        assert bool(min(genai.usage(span)[:2])) != request.stream
         messages = genai.input_messages(span)
         sent = [m["content"].strip() for m in messages if m["role"] in ("system", "user")]
         assert sorted(sent) == sorted(text.strip() for text in [*request.systems, *request.users])

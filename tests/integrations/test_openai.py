@@ -182,7 +182,7 @@ def test_each_way_of_calling_is_one_span_with_its_messages(
     assert genai.request_model(call) == MODEL
     assert genai.input_messages(call) == SENT
     assert genai.output_messages(call) == [{"role": "assistant", "content": ANSWER}]
-    assert min(genai.usage(call)) > 0
+    assert min(genai.usage(call)[:2]) > 0
 
 
 async def achat(client: openai.AsyncOpenAI) -> Any:
@@ -225,7 +225,7 @@ async def test_each_asynchronous_way_is_one_span_with_its_messages(
     assert genai.request_model(call) == MODEL
     assert genai.input_messages(call) == SENT
     assert genai.output_messages(call) == [{"role": "assistant", "content": ANSWER}]
-    assert min(genai.usage(call)) > 0
+    assert min(genai.usage(call)[:2]) > 0
 
 
 def test_parsed_answers_are_recorded_without_a_warning(
@@ -610,7 +610,7 @@ def test_content_is_left_out_on_request(client: openai.OpenAI) -> None:
     with OpenAIIntegration().hooks(tracing):
         for ask in (chat, chat_stream, respond, respond_stream):
             call = only_call(record(tracing, lambda ask=ask: ask(client))[1])
-            assert min(genai.usage(call)) > 0
+            assert min(genai.usage(call)[:2]) > 0
             assert "Be brief." not in json.dumps(call.to_json())
         _, recording = record(
             tracing,

@@ -373,7 +373,7 @@ def check_spans(rollouts: Any, own: dict[str, str], calls: int) -> None:
         assert genai.input_messages(call)[0]["content"] == "You chat."
         if not call.attributes.get("gen_ai.request.stream"):
             assert genai.output_messages(call)[0]["content"] == "ECHO[You chat.]"
-            assert min(genai.usage(call)) > 0
+            assert min(genai.usage(call)[:2]) > 0
 
 
 async def test_methods_that_the_program_had_before_the_hooks_are_covered(

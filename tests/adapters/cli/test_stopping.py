@@ -47,7 +47,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 SMALL_DISK = """
 import os, resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_600_000, 1_600_000))
 os.execv(sys.argv[1], sys.argv[1:])
 """
 

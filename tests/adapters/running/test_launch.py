@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +114,10 @@ def test_prompts_of_a_framework_that_is_not_installed_are_refused(
         return False
 
     def uninstalled(distribution: str) -> str:
-        raise agl.MissingDependencyError(f"{distribution} is not installed; run: pip install it")
+        raise PackageNotFoundError(distribution)
 
     monkeypatch.setattr("agl_adapters.instrumentation.is_installed", missing)
-    monkeypatch.setattr("agl_integrations.autogen._compat._installed", uninstalled)
+    monkeypatch.setattr("agl_adapters.requirements.version", uninstalled)
     with pytest.raises(agl.MissingDependencyError, match="pip install"):
         run_program(prompts, "warn", ["app.py"])
 
