@@ -236,7 +236,7 @@ class Ledger:
                 )
             spent = self._certain + bound
             for reason, cap, taken, waiting, aside in self._accounts(spent, self._pending):
-                if taken + aside > cap:
+                if taken + aside + (0 if demand.waits else waiting) > cap:
                     meter.refused = meter.refused or reason
                     meter.refusals += 1
                     raise BudgetExhaustedError(reason)

@@ -11,7 +11,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 from agl_core.prompts.binding import current_binding
@@ -36,6 +36,8 @@ class Demand:
     output_tokens: int | None = None
     """In each answer; None if the request sets no limit."""
     answers: int = 1
+    waits: bool = True
+    """Whether it can wait for calls in flight to end; if not, it is refused in their favor."""
 
     @classmethod
     def of_request(cls, request: Mapping[str, Any]) -> Demand:
@@ -106,10 +108,14 @@ class MeteredCall:
     def begin(self) -> None:
         """Wait until there is room, blocking the thread.
 
+        In a thread that runs an event loop it does not wait: calls in flight on that loop, whose
+        room it would wait for, could never end.
+
         Raises:
-            BudgetExhaustedError: If there is none any more.
+            BudgetExhaustedError: If there is none any more, or none now and it cannot wait.
         """
-        while (reserved := self._meter.begin(self._demand)) is None:
+        demand = replace(self._demand, waits=not _on_loop())
+        while (reserved := self._meter.begin(demand)) is None:
             time.sleep(_LOOK)
         self._reserved = reserved
 
@@ -131,6 +137,15 @@ def metered_call(request: Mapping[str, Any]) -> MeteredCall | None:
     binding = current_binding()
     meter: CallMeter | None = None if binding is None else binding.meter
     return None if meter is None else MeteredCall(meter, Demand.of_request(request))
+
+
+def _on_loop() -> bool:
+    """Tell whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _size(request: Mapping[str, Any]) -> int:

@@ -13,7 +13,7 @@ from agl_core.rollouts import ModelUsage
 from agl_core.spans.genai import TokenUsage
 from agl_core.spending.budgets import Budget, BudgetExhaustedError
 from agl_core.spending.ledger import Ledger
-from agl_core.spending.metering import AbsentMeter, Demand
+from agl_core.spending.metering import AbsentMeter, Demand, MeteredCall
 from agl_core.spending.prices import Price, PriceList
 
 
@@ -383,3 +383,14 @@ class TestMeter:
             copy = pickle.loads(pickle.dumps(meter))
         assert isinstance(copy, AbsentMeter)
         assert copy.begin(self.DEMAND) is not None
+
+
+async def test_a_blocking_call_on_an_event_loop_is_refused_rather_than_waits() -> None:
+    ledger = Ledger(Budget(model_calls=1))
+    async with ledger.rollout() as meter:
+        in_flight = MeteredCall(meter, Demand("m"))
+        await in_flight.abegin()
+        with pytest.raises(BudgetExhaustedError):
+            MeteredCall(meter, Demand("m")).begin()  # its thread is that of the call in flight
+        assert meter.begin(Demand("m")) is None  # others wait
+        in_flight.end(None, failed=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -67,7 +68,7 @@ class TestMeteredCall:
         with bound(Binding({}, meter=meter)):
             call = metered_call(REQUEST)
         assert call is not None
-        await call.abegin() if is_async else call.begin()
+        await (call.abegin() if is_async else asyncio.to_thread(call.begin))
         assert meter.asked == [Demand.of_request(REQUEST)] * 3
         for _ in range(2):  # once is enough
             call.end(TokenUsage(1, 2))
