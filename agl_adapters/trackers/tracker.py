@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +112,22 @@ def result_files(result: TrainResult, folder: Path) -> list[Path]:
     return files
 
 
-def registered_names(slots: Iterable[str], name: Callable[[str], str]) -> Mapping[str, str]:
-    """Return the name of each slot in a registry.
+def registered_names(
+    prompts: Mapping[str, str | PromptTemplate], name: Callable[[str], str]
+) -> Mapping[str, str]:
+    """Return the name of each slot in a registry. Ask before the first is pushed.
 
     Raises:
-        ConfigurationError: If the registry's letters do not tell two of them apart.
+        ConfigurationError: If a prompt is a Jinja template, or if the registry's letters do not
+            tell two slots apart.
     """
     slot_of: dict[str, str] = {}
-    for slot in slots:
+    for slot, prompt in prompts.items():
+        if isinstance(prompt, PromptTemplate) and prompt.engine == "jinja":
+            raise ConfigurationError(
+                f"{slot} is a Jinja template, which cannot be kept in the registry: nothing was "
+                "pushed; push the others without it"
+            )
         other = slot_of.setdefault(name(slot), slot)
         if other != slot:
             raise ConfigurationError(
@@ -135,16 +143,11 @@ def text_with_fields(
     """Return a prompt in a notation of someone else's.
 
     Args:
-        prompt: The prompt; text is taken as it is.
+        prompt: The prompt, no Jinja template; text is taken as it is.
         text: How a piece of text is written there.
         field: How a variable is.
-
-    Raises:
-        ConfigurationError: If it is a Jinja template, which cannot be taken apart.
     """
     template = PromptTemplate(prompt, "literal") if isinstance(prompt, str) else prompt
-    if template.engine == "jinja":
-        raise ConfigurationError("a Jinja template cannot be kept there; push the others")
     return "".join(
         text(piece) + ("" if variable is None else field(variable))
         for piece, variable in template.segments

@@ -100,8 +100,10 @@ def test_what_the_hub_refuses_is_told() -> None:
 
 
 def test_what_cannot_be_said_on_the_hub_is_refused_before_it_is_asked(hub: Any) -> None:
-    with pytest.raises(agl.ConfigurationError, match="Jinja"):
-        push_prompts({SLOT: agl.PromptTemplate("{{ a }}", "jinja")})
+    with pytest.raises(
+        agl.ConfigurationError, match=r"^c:d#system is a Jinja template.* nothing was"
+    ):
+        push_prompts({SLOT: "Text.", "c:d#system": agl.PromptTemplate("{{ a }}", "jinja")})
     with pytest.raises(agl.ConfigurationError, match="would both be called a-b"):
         push_prompts({"a:b": "Text.", "a#b": "Text."})
     assert hub.asked == []
