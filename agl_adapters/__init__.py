@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from agl_core.execution.agents import RolloutContext as RolloutContext
     from agl_core.execution.agents import apart as apart
     from agl_core.execution.agents import emit_reward as emit_reward
+    from agl_core.faults.backoff import Backoff as Backoff
     from agl_core.judges.judge import judge as judge
     from agl_core.prompts.constraints import Constraint as Constraint
     from agl_core.prompts.templates import PromptTemplate as PromptTemplate
@@ -102,6 +103,7 @@ _HOMES = {
         "UnknownAgentError",
         "UnsupportedVersionError",
     ),
+    "agl_core.faults.backoff": ("Backoff",),
     "agl_core.judges.judge": ("judge",),
     "agl_core.spending.prices": ("Price",),
     "agl_core.prompts.templates": ("PromptTemplate",),
