@@ -30,26 +30,28 @@ class Start:
     """When, in seconds since the epoch."""
 
 
-def earlier_spent(store: Store, run: str) -> Usage:
-    """Return what the journal of a run says was paid for, and how long that took.
+def earlier_spent(store: Store, run: str) -> tuple[Usage, ModelUsage]:
+    """Return what the journal of a run says was paid for, and which part of it by rollouts.
 
     What was in flight when a process was killed is not in it: nobody knows of that.
     """
     record = store.run(run)
     if record is None:
-        return Usage()
-    rollouts, total = 0, ModelUsage()
+        return Usage(), ModelUsage()
+    rollouts, by_rollouts = 0, ModelUsage()
     for _, rollout in store.rollouts(run):
         rollouts += 1
-        total += ModelUsage(*rollout["usage"])
+        by_rollouts += ModelUsage(*rollout["usage"])
+    total = by_rollouts
     for call in store.calls(run):
         total += ModelUsage(*call["usage"])
     plan = record.plan or {}
     since = plan.get("started") or record.created
     seconds = plan.get("earlier_seconds", 0.0) + max(0.0, store.activity(run).latest - since)
-    return Usage(
+    usage = Usage(
         rollouts, total.model_calls, total.input_tokens, total.output_tokens, total.dollars, seconds
     )
+    return usage, by_rollouts
 
 
 def result_record(result: TrainResult, budget: Budget, accept: str) -> dict[str, Any]:

@@ -316,8 +316,9 @@ class Trainer:
             done = self._done(name)
             if done is not None:
                 return done
-            earlier, started = earlier_spent(setup.store, name), time.time()
-            ledger.carry_over(earlier)
+            earlier, by_rollouts = earlier_spent(setup.store, name)
+            started = time.time()
+            ledger.carry_over(earlier, by_rollouts)
             kept = map(setup.discretion.task, [*train, *val, *(test or ())])
             setup.store.set_tasks(name, kept)
             splits, begun = Splits(train, val, test), Start(earlier, started)

@@ -9,6 +9,7 @@ from agl_core.candidates import Candidate
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.result import CandidateRecord, TrainResult
 from agl_core.resuming import earlier_spent, kept_result, result_record
+from agl_core.rollouts import ModelUsage
 from agl_core.spending.budgets import Budget, StopReason, Usage
 from agl_core.statistics.comparisons import Comparison
 from agl_core.storage.store import MemoryStore, RolloutKey, SQLiteStore
@@ -77,14 +78,15 @@ def test_a_run_whose_result_is_to_be_chosen_otherwise_is_not_done() -> None:
 
 def test_what_was_spent_is_what_the_journal_says() -> None:
     store = MemoryStore()
-    assert earlier_spent(store, "r") == Usage()
+    assert earlier_spent(store, "r") == (Usage(), ModelUsage())
     store.begin_run("r", {})
     record: dict[str, Any] = {"status": "succeeded", "score": 1.0, "usage": [2, 30, 4, 0.25]}
     store.add_rollout("r", RolloutKey("c", "val", "1"), record)
     store.add_rollout("r", RolloutKey("c", "val", "2"), {**record, "status": "unavailable"})
     store.add_call("r", "k", {"usage": [1, 5, 6, 0.5]})
     store.plan_run("r", {"started": store.activity("r").latest - 2.0, "earlier_seconds": 40.0})
-    spent = earlier_spent(store, "r")
+    spent, by_rollouts = earlier_spent(store, "r")
     assert spent.seconds == pytest.approx(42.0)
     assert replace(spent, seconds=0.0) == Usage(2, 5, 65, 14, 1.0)
+    assert by_rollouts == ModelUsage(4, 60, 8, 0.5)
     store.close()

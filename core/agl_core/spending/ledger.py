@@ -89,12 +89,18 @@ class Ledger:
         cap = self._budget.seconds
         return None if cap is None else max(0.0, cap - self._seconds)
 
-    def carry_over(self, usage: Usage) -> None:
-        """Count what an earlier start of the run has spent. Called once, before anything else."""
+    def carry_over(self, usage: Usage, by_rollouts: ModelUsage) -> None:
+        """Count what an earlier start of the run has spent. Called once, before anything else.
+
+        Args:
+            usage: All of it.
+            by_rollouts: The part that rollouts took, by which the test split's is foretold.
+        """
         spent = ModelUsage(
             usage.model_calls, usage.input_tokens, usage.output_tokens, usage.dollars
         )
         self._spent += spent
+        self._by_rollouts += by_rollouts
         self._rollouts += usage.rollouts
         self._start -= usage.seconds
 

@@ -11,7 +11,7 @@ import pytest
 from agl_core.errors import ConfigurationError, ModelError
 from agl_core.rollouts import ModelUsage
 from agl_core.spans.genai import TokenUsage
-from agl_core.spending.budgets import Budget, BudgetExhaustedError
+from agl_core.spending.budgets import Budget, BudgetExhaustedError, Usage
 from agl_core.spending.ledger import Ledger
 from agl_core.spending.metering import AbsentMeter, Demand, MeteredCall
 from agl_core.spending.prices import Price, PriceList
@@ -394,3 +394,18 @@ async def test_a_blocking_call_on_an_event_loop_is_refused_rather_than_waits() -
             MeteredCall(meter, Demand("m")).begin()  # its thread is that of the call in flight
         assert meter.begin(Demand("m")) is None  # others wait
         in_flight.end(None, failed=True)
+
+
+async def test_what_is_set_aside_counts_the_rollouts_of_earlier_starts() -> None:
+    ledger = Ledger(Budget(tokens=10_000))
+    ledger.set_aside(30)
+    ledger.carry_over(Usage(40, 40, 3_000, 1_000), ModelUsage(40, 3_000, 1_000))
+
+    async def run() -> None:
+        async with ledger.rollout() as meter:
+            ledger.spend_rollout(ModelUsage(1, 75, 25), meter)
+
+    for _ in range(30):
+        await run()
+    with pytest.raises(BudgetExhaustedError):
+        await run()  # 3,000 tokens are left, for 30 test tasks
