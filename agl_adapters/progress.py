@@ -17,6 +17,7 @@ from agl_adapters.terminal import prompts_view, standard_console
 from agl_core.callbacks import Callback
 from agl_core.candidates import Candidate
 from agl_core.plans import Plan
+from agl_core.prompts.templates import fingerprint
 from agl_core.rollouts import Rollout
 from agl_core.spending.budgets import Usage
 from agl_core.text import printable
@@ -66,6 +67,7 @@ class Progress(Callback):
                 f"{plan.val} validation{test} tasks; {prompts} to optimize:",
             )
         )
+        self._seed = fingerprint(plan.initial)
         self.console.print(prompts_view(plan.initial))
         chosen = choices_view(plan.slots)
         if chosen is not None:
@@ -93,19 +95,20 @@ class Progress(Callback):
         self._standing.usage = usage
 
     def on_candidate(self, candidate: Candidate, score: float | None) -> None:
-        """Say what became of a candidate, once."""
+        """Say what became of a candidate: once, and again if its score changed."""
         standing = self._standing
         standing.round = max(standing.round, candidate.round)
         if candidate.rejected:
             standing.rejected += 1
             self._say(f"round {candidate.round}: rewrite rejected: {candidate.rejected}", "dim")
-        elif score is not None and candidate.id not in standing.scores:
-            if candidate.parent is None:
+        elif score is not None and standing.scores.get(candidate.id) != score:
+            if candidate.id == self._seed:
                 standing.seed = score
                 who = "the seed"
             else:
                 who = f"round {candidate.round}: candidate {candidate.id[:6]}"
-            better = standing.best is not None and score > standing.best
+            others = [known for id, known in standing.scores.items() if id != candidate.id]
+            better = bool(others) and score > max(others)
             standing.scores[candidate.id] = score
             self._say(
                 f"{who} scores {score:.3f} on all validation tasks"
@@ -127,6 +130,7 @@ class Progress(Callback):
         self._live: Live | None = None
         self._display: Any = None
         self._refreshed = 0.0
+        self._seed = ""
         self._standing = Standing(self.note)
 
     def _say(self, message: str, style: str = "") -> None:

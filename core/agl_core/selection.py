@@ -100,8 +100,8 @@ def _finalists(session: Session, seed: Candidate) -> list[Candidate]:
     ]
     bar = next((score for score, candidate in scored if candidate.id == seed.id), -math.inf)
     better = [(s, candidate) for s, candidate in scored if candidate.id != seed.id and s > bar]
-    # The first of equals: a later candidate has to be better to be worth a change.
-    better.sort(key=lambda item: -item[0])
+    # The first validated of equals: a later one has to be better to be worth a change.
+    better.sort(key=lambda item: (-item[0], session.validation_rank(item[1].resources)))
     return [candidate for _, candidate in better[:FINALISTS]]
 
 

@@ -151,14 +151,17 @@ class Session:
         resolved = self._resolve(resources)
         chosen = self._tasks(tasks)
         times = self.repeats if repeats is None else repeats
+        identity = fingerprint(resolved)
+        validates = str(repeat) == "0" and times >= self.repeats
+        if validates:
+            self._validations.ask(identity, chosen)
         rollouts = await self._runner.run_all(
             resolved, chosen, repeat=str(repeat), repeats=times, priority=priority
         )
         evaluation = Evaluation(rollouts, times)
-        identity = fingerprint(resolved)
         if identity == self._seed_id:
             self._check_seed(evaluation)
-        if str(repeat) == "0" and times >= self.repeats:
+        if validates:
             self._validations.add(identity, chosen, evaluation.scores)
             self._metrics.see(identity, evaluation)
             if identity == self._seed_id and self._seed_outlook is not None:
@@ -176,7 +179,8 @@ class Session:
         """Run a validated candidate on all of `val` once more.
 
         The best of many looks better than it is: it was chosen for its luck too. Fresh rollouts
-        tell. From then on its validation scores are the means over its runs, task by task.
+        tell. From then on its validation scores are the means over its runs, task by task. Was it
+        reported, it is reported again with the new score.
 
         Returns:
             How often the candidate has been run on all of `val`.
@@ -191,6 +195,8 @@ class Session:
         evaluation = await self.evaluate(resolved, self.val, repeat=f"confirm-{number}")
         validations.confirm(identity, evaluation.scores)
         self._metrics.see(identity, evaluation)
+        if (known := self._candidates.get(identity)) is not None:
+            self.report(replace(known, score=self.validation_score(resolved)))
         return validations.runs(identity)
 
     async def evaluate_held_out(
@@ -304,6 +310,10 @@ class Session:
         Of a candidate that was confirmed they are means.
         """
         return self._validations.scores(fingerprint(resources))
+
+    def validation_rank(self, resources: Resources) -> int:
+        """Return how many candidates were sent to all of `val` before these resources."""
+        return self._validations.rank(fingerprint(resources))
 
     def validation_runs(self, resources: Resources) -> int:
         """Return how often these resources were run on all of `val`."""

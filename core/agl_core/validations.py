@@ -24,6 +24,16 @@ class Validations:
         self._val = val
         self._first: dict[str, dict[int, float | None]] = {}
         self._confirmations: dict[str, list[Scores]] = {}
+        self._asked: dict[str, int] = {}
+
+    def ask(self, identity: str, tasks: Sequence[Task]) -> None:
+        """Note that a candidate is about to be run, maybe on all of the set."""
+        if len({task.index for task in tasks if task.split == self._val.split}) == len(self._val):
+            self._asked.setdefault(identity, len(self._asked))
+
+    def rank(self, identity: str) -> int:
+        """Return how many candidates were sent to all of the set before this one."""
+        return self._asked.get(identity, len(self._asked))
 
     def add(self, identity: str, tasks: Sequence[Task], scores: Sequence[float | None]) -> None:
         """Take in a candidate's scores; those on tasks of other datasets are passed over."""

@@ -114,6 +114,36 @@ def test_off_a_terminal_there_is_a_plain_line_per_event() -> None:
     )
 
 
+def test_a_score_that_a_confirmation_changes_is_told_again() -> None:
+    screen = Screen()
+    progress = Progress(screen.console)
+    lucky = Candidate({SLOT: PromptTemplate("Lucky.")}, "p", round=1)
+    other = Candidate({SLOT: PromptTemplate("Other.")}, "p", round=1)
+    for candidate, score in ((other, 0.6), (lucky, 0.9), (lucky, 0.9), (lucky, 0.5)):
+        progress.on_candidate(candidate, score)
+    assert [line.split(" scores ")[1] for line in screen.lines()] == [
+        "0.600 on all validation tasks",
+        "0.900 on all validation tasks, the best so far",
+        "0.500 on all validation tasks",
+    ]
+
+
+def test_only_the_seed_is_called_so_whatever_has_no_parent() -> None:
+    @agl.algorithm
+    async def orphans(session: Session) -> None:
+        for resources in (session.initial, {SLOT: "Best."}):
+            await session.evaluate(resources, session.val)
+            session.report(resources)
+
+    screen = Screen()
+    agl.Trainer(orphans, callbacks=[Progress(screen.console)]).fit(
+        agl.wrap(program, reward=reward), ["a", "b", "c", "d"], ["e", "f"]
+    )
+    first, second = [line for line in screen.lines() if " scores " in line]
+    assert first == "the seed scores 0.500 on all validation tasks"
+    assert second.startswith("round 0: candidate ")
+
+
 def test_off_a_terminal_a_long_line_stays_one_line() -> None:
     screen = Screen(width=40)
     Progress(screen.console).on_message("word " * 40)

@@ -100,6 +100,19 @@ class TestChoice:
         assert text(await concluded(agent, ["a", "b"])) == "a"
         assert text(await concluded(agent, ["b", "a"])) == "b"
 
+    async def test_of_equals_on_the_first_validated_not_the_first_reported(
+        self, engine: SimpleNamespace
+    ) -> None:
+        agent = scoring({SEED: 0.3, "a": 0.9, "b": 0.9})
+        async with engine.in_session(agent, val=range(100, 130), **OPTIONS) as session:
+            for name in ("b", "a"):
+                session.report({"prompt_template": name})
+            for name in (SEED, "a", "b"):
+                await session.evaluate({"prompt_template": name}, session.val)
+                session.report({"prompt_template": name})
+            result = await conclude(session, **ENDING)
+        assert text(result) == "a"
+
     async def test_on_the_seed_if_nothing_is_better(self, concluded: Any) -> None:
         agent = scoring({SEED: 0.6, "a": 0.6, "b": 0.2})
         result = await concluded(agent, ["a", "b"], test=TEST)

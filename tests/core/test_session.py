@@ -502,3 +502,22 @@ class TestConfirm:
             await session.evaluate(session.initial, session.val)  # the first runs, read again
             assert session.validation(session.initial) == (0.5,) * 4
         assert len(ran) == 8
+
+    async def test_a_confirmed_candidate_is_reported_again(self, engine: SimpleNamespace) -> None:
+        ran: list[int] = []
+
+        def agent(task: Any, a: Any) -> float:
+            a.format()
+            ran.append(task)
+            return 1.0 if len(ran) <= 4 else 0.0
+
+        watcher = engine.Watcher()
+        async with engine.in_session(agent, initial={"a": "x"}, callback=watcher) as session:
+            await session.evaluate(session.initial, session.val)
+            await session.confirm(session.initial)
+            assert watcher.candidates == []  # nothing was reported that could be reported again
+            session.report(Candidate(session.initial, score=1.0, round=2))
+            await session.confirm(session.initial)
+            (candidate,) = session.candidates
+        assert len(watcher.candidates) == 2
+        assert (candidate.score, candidate.round) == (1 / 3, 2)

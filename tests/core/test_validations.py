@@ -39,3 +39,12 @@ def test_candidates_are_told_apart() -> None:
     assert validations.scores("b") is None
     assert validations.so_far("b") == (None, None, None)
     assert validations.runs("b") == 0
+
+
+def test_ranked_by_when_they_were_sent_to_all_of_the_set() -> None:
+    validations = Validations(VAL)
+    validations.ask("b", VAL[:2])
+    validations.ask("b", TRAIN)
+    for identity in ("a", "b", "a"):
+        validations.ask(identity, VAL)
+    assert [validations.rank(identity) for identity in "abc"] == [0, 1, 2]

@@ -30,7 +30,7 @@ def test_of_the_default_search_is_expected_and_bounded() -> None:
     assert work.rollouts == 29 + 2 * (16 + 29)
     # Twice a batch, and a child that is validated and confirmed.
     assert work.most_rollouts == 29 + 2 * (16 + 2 * 29)
-    assert (work.calls, work.most_calls) == (2 * (4 + 1), 2 * (4 + 1))
+    assert (work.calls, work.most_calls) == (2 * (4 + 1), 2 * (4 + 2))
 
 
 @pytest.mark.parametrize("search", [APO, APO.published])

@@ -76,16 +76,19 @@ class GEPAReflection:
 
         self._count += 1
         number = self._count
-        answers = self._bridge.call(
-            lambda: run_all(
-                self._reflect(job, f"reflection {number}.{place}")
-                for place, job in enumerate(jobs, start=1)
-            )
-        )
+        answers = self._bridge.call(lambda: self._reflect_all(jobs, number))
         return [(ReflectionProposal(new_texts=texts), self) for texts in answers]
 
-    async def _reflect(self, job: Job, key: str) -> Texts:
-        """Return the new texts by name; nothing if there is no child that is worth a rollout."""
+    async def _reflect_all(self, jobs: Sequence[Job], number: int) -> list[Texts]:
+        keys = [f"reflection {number}.{place}" for place in range(1, len(jobs) + 1)]
+        children = await run_all(
+            self._reflect(job, key) for job, key in zip(jobs, keys, strict=True)
+        )
+        # In their order, whichever was answered first: a run can be repeated.
+        return [self._admitted(child, key) for child, key in zip(children, keys, strict=True)]
+
+    async def _reflect(self, job: Job, key: str) -> Candidate | None:
+        """Return a child; None if a call failed."""
         texts, records, names = job
         parent = resources_of(texts, self._session.initial)
         asked = [name for name in names if records[name]]
@@ -97,9 +100,14 @@ class GEPAReflection:
             raise
         except ModelError as error:
             self._session.say(f"{key}: {error}")
-            return {}
+            return None
         runs = next((records[name] for name in asked), ())
-        child = self._child(parent, answers, runs, key)
+        return self._child(parent, answers, runs, key)
+
+    def _admitted(self, child: Candidate | None, key: str) -> Texts:
+        """Enter a child; return its new texts by name, none if it is not worth a rollout."""
+        if child is None:
+            return {}
         if child.rejected:
             self._session.report(child)
             return {}

@@ -56,8 +56,8 @@ class RacingSearch:
     def workload(self, size: RunSize) -> Workload:
         """Return what a run takes.
 
-        Expected is that each round's first step is kept; at most every step is taken each time, and
-        every child is confirmed.
+        Expected is that each round's first step is kept; at most every step is taken each time, a
+        rewrite is asked for once more, and every child is confirmed.
         """
         validation = size.val * size.repeats
         batch, critiques = self.evidence.rollouts(size.train), self.evidence.critiques
@@ -68,7 +68,7 @@ class RacingSearch:
             rollouts=validation + self.rounds * (batch + validation),
             most_rollouts=validation + self.rounds * batch + confirmed,
             calls=self.rounds * (critiques + size.prompts),
-            most_calls=self.rounds * (critiques + children * size.prompts),
+            most_calls=self.rounds * (critiques + (children + 1) * size.prompts),
         )
 
     async def run(self, session: Session) -> None:

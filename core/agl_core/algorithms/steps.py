@@ -49,11 +49,16 @@ class Step(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AllCritiques:
-    """One child that takes in all critiques of the round. The round is over, unless it is worse."""
+    """One child that takes in all critiques of the round. The round is over, unless it is worse.
+
+    A rewrite that cannot be used is asked for once more: the critiques cost a batch of rollouts.
+    """
 
     async def take(self, round: Round) -> bool:
         """Take the step; see `Step`."""
-        child = round.proposals.admit(await round.child(round.critiques, "all critiques"))
+        child = await self._child(round, "all critiques")
+        if child is None:
+            child = await self._child(round, "all critiques, once more")
         if child is None:
             return False
         if await round.race(child):
@@ -61,6 +66,9 @@ class AllCritiques:
             return True
         round.failed.extend(round.critiques)
         return len(round.critiques) == 1
+
+    async def _child(self, round: Round, label: str) -> Candidate | None:
+        return round.proposals.admit(await round.child(round.critiques, label))
 
     def most_children(self, critiques: int) -> int:
         """Return the number of children; see `Step`."""

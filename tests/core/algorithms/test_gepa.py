@@ -559,6 +559,19 @@ class TestEvaluation:
             await GEPA("m", proposals=3, max_iterations_without_improvement=3).run(session)
         assert client.most_at_once == 3
 
+    async def test_they_are_entered_in_their_order_whichever_was_answered_first(
+        self, engine: SimpleNamespace
+    ) -> None:
+        answers, calls = count(1), count()
+        client = engine.ScriptedModel(
+            lambda request: f"```\nText {next(answers)}\n```",
+            delay=lambda request: 0.03 - 0.01 * (next(calls) % 3),
+        )
+        async with engine.in_session(halves, client=client, train=range(12)) as session:
+            await GEPA("m", proposals=3, max_iterations_without_improvement=2).run(session)
+            entered = [c.metadata["branch"] for c in session.candidates if c.parent is not None]
+        assert entered[:3] == ["reflection 1.1", "reflection 1.2", "reflection 1.3"]
+
     @pytest.mark.parametrize(("cached", "rollouts"), [(True, 3 + 4), (False, 4 * 3 + 4)])
     async def test_a_parent_is_run_afresh_only_without_cache(
         self, engine: SimpleNamespace, cached: bool, rollouts: int

@@ -80,6 +80,28 @@ async def test_a_single_critique_is_tried_once() -> None:
     assert (raced, texts(round.failed)) == (["round 1, all critiques"], ["bad"])
 
 
+async def test_a_rewrite_that_cannot_be_used_is_asked_for_once_more() -> None:
+    class Stumbling(Proposing):
+        """Drops the first child."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+
+        def admit(self, candidate: Candidate | None) -> Candidate | None:
+            self.asked += 1
+            return None if self.asked == 1 else super().admit(candidate)
+
+    round, raced = make("a", "b")
+    stumbling: Any = Stumbling()
+    round.proposals = stumbling
+    assert await AllCritiques().take(round)
+    assert raced == ["round 1, all critiques, once more"]
+    assert texts(round.kept) == ["a", "b"]
+    round, raced = make("drop")
+    assert not await AllCritiques().take(round)
+    assert raced == []
+
+
 async def test_what_is_not_admitted_is_not_raced_and_has_failed() -> None:
     round, raced = make("drop", "c")
     await taken(round)
