@@ -32,6 +32,9 @@ ALGORITHMS = {
 }
 """By the names that ``--algorithm`` takes; anything else is a reference to one's own."""
 
+_OPTIONS = frozenset({"demonstrations"})
+"""Parameters of algorithms that have an option of their own."""
+
 
 def make_agent(options: AgentOptions) -> Agent:
     """Load the program and make an agent of it, unless it is one.
@@ -143,13 +146,21 @@ def make_algorithm(
     accepted = inspect.signature(maker).parameters
     values = {key: value for key, value in defaults.items() if key in accepted}
     values |= dict(_setting(text) for text in settings)
+    passes_on = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in accepted.values())
     for key in values:
-        if key not in accepted:
+        own = key in _OPTIONS
+        if key not in accepted and (own or not passes_on):
             raise ConfigurationError(
-                f"--set {key}: the algorithm {name} has no such parameter; "
+                f"--{key if own else f'set {key}'}: the algorithm {name} has no such parameter; "
                 f"it has: {', '.join(accepted) or 'none'}"
             )
-    made: Any = maker(**values)
+    try:
+        made: Any = maker(**values)
+    except TypeError as error:
+        given = ", ".join(values) or "nothing"
+        raise ConfigurationError(
+            f"--algorithm {name} cannot be made with {given}: {error}"
+        ) from error
     return made
 
 

@@ -116,11 +116,16 @@ class APO:
         Args:
             model: As for the class.
             run_initial_validation: Whether the seed is evaluated on all of the validation set.
-            **parameters: The parameters of the class, without `parents`.
+            **parameters: The parameters of the class, without `parents` and `demonstrations`.
 
         Raises:
-            ConfigurationError: If a number is out of range.
+            ConfigurationError: If a number is out of range, or a parameter is one of those two.
         """
+        for name in ("parents", "demonstrations"):
+            if name in parameters:
+                raise ConfigurationError(
+                    f"the published search has no {name}: leave it out, or use APO(...)"
+                )
         apo = cls(model, **parameters)
         settings = apo._settings
         del settings["parents"], settings["demonstrations"]

@@ -99,6 +99,8 @@ def test_an_algorithm_is_made_by_name_with_its_parameters() -> None:
     made = make_algorithm("apo", ["beam-rounds=3"], {"model": "m"})
     assert set(made.models) == {"m"}
     assert made.settings()["beam_rounds"] == 3
+    published = make_algorithm("published", ["beam_rounds=2"], {"model": "m"})
+    assert published.settings()["beam_rounds"] == 2
     assert make_algorithm("baseline", [], {"model": "m"}).name == "Baseline"
     assert make_algorithm("its_shop:search", [], {"model": "m"}).name == "search"
 
@@ -107,6 +109,10 @@ def test_an_algorithm_is_made_by_name_with_its_parameters() -> None:
     ("name", "settings", "message"),
     [
         ("apo", ["rounds=3"], "--set rounds: the algorithm apo has no such parameter; it has: m"),
+        ("published", ["rounds=3"], "published cannot be made with rounds: .*'rounds'"),
+        ("published", ["parents=newest"], "the published search has no parents"),
+        ("published", ["demonstrations=3"], "--demonstrations: the algorithm published has no"),
+        ("gepa", ["demonstrations=3"], "--demonstrations: the algorithm gepa has no"),
         ("apo", ["rounds"], "--set rounds: write NAME=VALUE"),
         ("apo", ["beam_rounds=many"], "beam_rounds"),
         ("its_shop:search", ["x=1"], "it takes no --set"),

@@ -81,6 +81,11 @@ class TestParameters:
 
     def test_tell_the_two_searches_apart(self) -> None:
         assert APO("m").settings() != APO.published("m").settings()
+
+    @pytest.mark.parametrize("parameters", [{"demonstrations": 3}, {"parents": "pareto"}])
+    def test_what_the_published_search_lacks_is_refused(self, parameters: Any) -> None:
+        with pytest.raises(ConfigurationError, match=f"has no {next(iter(parameters))}"):
+            APO.published("m", **parameters)
         assert isinstance(APO("m"), Algorithm)
 
 
