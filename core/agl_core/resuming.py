@@ -40,8 +40,9 @@ def earlier_spent(store: Store, run: str) -> tuple[Usage, ModelUsage]:
         return Usage(), ModelUsage()
     rollouts, by_rollouts = 0, ModelUsage()
     for _, rollout in store.rollouts(run):
-        rollouts += 1
-        by_rollouts += ModelUsage(*rollout["usage"])
+        for usage in (*rollout.get("replaced", ()), rollout["usage"]):
+            rollouts += 1
+            by_rollouts += ModelUsage(*usage)
     total = by_rollouts
     for call in store.calls(run):
         total += ModelUsage(*call["usage"])

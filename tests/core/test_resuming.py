@@ -90,3 +90,14 @@ def test_what_was_spent_is_what_the_journal_says() -> None:
     assert replace(spent, seconds=0.0) == Usage(2, 5, 65, 14, 1.0)
     assert by_rollouts == ModelUsage(4, 60, 8, 0.5)
     store.close()
+
+
+def test_a_rollout_that_replaces_an_unavailable_one_does_not_erase_what_that_took() -> None:
+    store, key = MemoryStore(), RolloutKey("c", "val", "1")
+    store.begin_run("r", {})
+    record: dict[str, Any] = {"status": "unavailable", "score": None, "usage": [2, 30, 4, 0.25]}
+    for status in ("unavailable", "unavailable", "succeeded"):
+        store.add_rollout("r", key, {**record, "status": status})
+    spent, by_rollouts = earlier_spent(store, "r")
+    assert (spent.rollouts, by_rollouts) == (3, ModelUsage(6, 90, 12, 0.75))
+    store.close()

@@ -1,5 +1,6 @@
 """Better prompts of the three agents: by `better_prompts.py`, and by the command line."""
 
+import json
 import re
 import shlex
 import sys
@@ -27,11 +28,15 @@ TASKS = 3
 
 
 def test_the_page_has_a_command_for_each_agent() -> None:
-    assert list(COMMANDS) == ["handbook", "functions", "support"]
+    names = ["handbook", "functions", "support"]
+    assert list(COMMANDS) == names
+    # Each talks to the simulated model of its own scenario, started just before.
+    started = re.findall(r"simulate --scenario (\w+)|data/(\w+)/train", PAGE)
+    assert started == [pair for name in names for pair in ((name, ""), ("", name))]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_command_of_the_page_makes_prompts_better(
+def test_the_command_of_the_page_runs_the_agent_and_the_optimizer(
     name: str, simulated_model: SimulatedModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     simulated_model.configure(scenario=name)
@@ -47,7 +52,8 @@ def test_the_command_of_the_page_makes_prompts_better(
     assert done.exit_code == 0, done.output
     saved = (tmp_path / "prompts.json").read_text()
     module = COMMANDS[name][2].partition(":")[0]
-    assert '"seed_score": ' in done.stdout
+    result = json.loads(done.stdout)
+    assert 0.0 < result["seed_score"] <= result["best_score"]
     assert import_module(module).__file__ == str(EXAMPLES / f"{module}.py")
     assert simulated_model.usage().model_calls > 12
     assert "prompts" in saved

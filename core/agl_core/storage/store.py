@@ -138,7 +138,10 @@ class Store(Protocol):
         ...
 
     def add_rollout(self, run: str, key: RolloutKey, record: Mapping[str, Any]) -> None:
-        """Write a rollout, replacing one of the same key."""
+        """Write a rollout, replacing an unavailable one of the same key.
+
+        What those that it replaces took was spent all the same: it is kept as ``replaced``.
+        """
         ...
 
     def rollouts(
@@ -308,6 +311,18 @@ class SQLiteStore:
 
     def add_rollout(self, run: str, key: RolloutKey, record: Mapping[str, Any]) -> None:
         """Write a rollout; see `Store`."""
+        rows = self._read(
+            "SELECT record FROM rollouts WHERE run=? AND candidate=? AND split=? AND task=? "
+            "AND repeat=? AND status='unavailable'",
+            run,
+            key.candidate,
+            key.split,
+            key.task,
+            key.repeat,
+        )
+        if rows:
+            replaced = json.loads(rows[0][0])
+            record = {**record, "replaced": [*replaced.get("replaced", ()), replaced["usage"]]}
         self._write(
             "INSERT OR REPLACE INTO rollouts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             run,

@@ -132,11 +132,12 @@ class TestRollouts:
         assert list(store.rollouts("a", time.time() + 1)) == []
 
     def test_that_the_world_failed_are_no_answer_and_are_replaced(self, store: Store) -> None:
-        store.add_rollout("a", KEY, record("unavailable", None))
+        store.add_rollout("a", KEY, record("unavailable", None, usage=[1, 2, 3, 0.5]))
         assert store.rollout("a", KEY) is None
         assert [r["status"] for _, r in store.rollouts("a")] == ["unavailable"]
         store.add_rollout("a", KEY, record("failed", 0.0))
-        assert store.rollout("a", KEY) == record("failed", 0.0)
+        kept = record("failed", 0.0, replaced=[[1, 2, 3, 0.5]])
+        assert store.rollout("a", KEY) == kept
         assert [r["status"] for _, r in store.rollouts("a")] == ["failed"]
 
     def test_are_listed_in_order_of_time(self, store: Store) -> None:
