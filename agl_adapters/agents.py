@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -94,11 +95,17 @@ class WrappedAgent:
 
     def parts(self) -> dict[str, str]:
         """Return what tells it from another agent of its name; see `code_identity`."""
+        return self._parts
+
+    @functools.cached_property
+    def _parts(self) -> dict[str, str]:
+        # Once, before it runs: what it leaves behind in variables is no code.
         own = {"input": code_identity(self._input), "reward": code_identity(self._reward)}
         return {**own, **parts_of(self._target)}
 
     def run(self, context: RolloutContext) -> Outcome | Awaitable[Outcome]:
         """Run the program once on the context's task and score its output."""
+        self.parts()
         context.answer = self._target.answer
         if self.is_async:
             return self._run_async(context)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import operator
 import subprocess
 import sys
 from pathlib import Path
@@ -124,3 +125,56 @@ def test_parts_are_those_that_an_agent_tells() -> None:
 
     assert parts_of(Told()) == {"function": "1"}
     assert parts_of(object()) == {}
+
+
+class Planner:
+    def __init__(self, prompt: str) -> None:
+        self.prompt = prompt
+        self.last = ""
+
+    def run(self, task: str) -> str:
+        self.last = self.ask(task)
+        return self.last
+
+    def ask(self, task: str) -> str:
+        return self.prompt + task
+
+
+class Message:
+    def __init__(self, content: str) -> None:
+        self.content = content
+
+
+def test_tells_prompts_wherever_they_are_held() -> None:
+    def closing(held: Any) -> Any:
+        return lambda task: held
+
+    for hold in (
+        lambda text: Planner(text).run,
+        lambda text: closing({"plan": [text]}),
+        lambda text: closing(Message(text)),
+    ):
+        assert code_identity(hold("You are kind.")) == code_identity(hold("You are kind."))
+        assert code_identity(hold("You are kind.")) != code_identity(hold("You are rude."))
+    assert code_identity(operator.itemgetter("a")) != code_identity(operator.itemgetter("b"))
+    assert code_identity(str.strip) != code_identity(str.rstrip)
+
+
+said_globally = ""
+
+
+def test_what_it_leaves_behind_is_no_code() -> None:
+    said = ""
+
+    def closes(task: str) -> None:
+        nonlocal said
+        said = f"the answer {task}"
+
+    def writes(task: str) -> None:
+        global said_globally
+        said_globally = f"the answer {task}"
+
+    for function in (closes, writes, Planner("You are kind.").run):
+        one = code_identity(function)
+        function("of today")
+        assert code_identity(function) == one

@@ -192,10 +192,16 @@ class FunctionAgent:
 
     def parts(self) -> dict[str, str]:
         """Return what tells it from another agent of its name; see `code_identity`."""
+        return self._parts
+
+    @functools.cached_property
+    def _parts(self) -> dict[str, str]:
+        # Once, before it runs: what it leaves behind in variables is no code.
         return {"function": code_identity(self._function)}
 
     def run(self, context: RolloutContext) -> Outcome | Awaitable[Outcome]:
         """Call the function with the arguments that it asks for."""
+        self.parts()
         result = self._function(**self._arguments(context))
         return self._awaited(result) if self.is_async else Outcome(result)
 
