@@ -105,7 +105,6 @@ class WrappedAgent:
 
     def run(self, context: RolloutContext) -> Outcome | Awaitable[Outcome]:
         """Run the program once on the context's task and score its output."""
-        self.parts()
         context.answer = self._target.answer
         if self.is_async:
             return self._run_async(context)

@@ -1,6 +1,9 @@
 """What tests of all packages share: text that tries something, and Ctrl-C that is heard."""
 
 import signal
+import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -26,3 +29,12 @@ HOSTILE = {
 def hostile_text(request: pytest.FixtureRequest) -> str:
     """Text that a terminal would obey."""
     return str(request.param)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_shared_connections() -> Iterator[None]:
+    """Let go of the Agents SDK's connections: they are of the event loops of these tests."""
+    yield
+    provider: Any = sys.modules.get("agents.models.openai_provider")
+    if provider is not None:
+        provider._http_client = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from agl_core.algorithms import Algorithm, Baseline
 from agl_core.callbacks import Callbacks
+from agl_core.code_identity import parts_of
 from agl_core.datasets import Dataset
 from agl_core.discovery.survey import find_seed
 from agl_core.execution.agents import Agent
@@ -118,6 +119,7 @@ async def opened_runner(
         ModelError: If the algorithm's model service refuses the credentials, or lacks a model.
     """
     agent.check(setup.initial)
+    parts_of(agent)  # what it is made of is looked at before it has run, and outside of rollouts
     client = setup.model_client()
     services = Services(setup.backoff, ledger, setup.callback)
     exporting = provider_to_export_to(setup.tracer_provider)

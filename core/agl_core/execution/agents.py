@@ -201,7 +201,6 @@ class FunctionAgent:
 
     def run(self, context: RolloutContext) -> Outcome | Awaitable[Outcome]:
         """Call the function with the arguments that it asks for."""
-        self.parts()
         result = self._function(**self._arguments(context))
         return self._awaited(result) if self.is_async else Outcome(result)
 
