@@ -754,7 +754,8 @@ class TestResume:
         second = fit(0.6, resume=True)
         assert second.stop_reason == "seconds"
         assert second.usage.rollouts > first.usage.rollouts
-        assert second.usage.rollouts <= 0.6 / 0.02
+        # No rollout is shorter than its sleep; each start may have one in flight at the end.
+        assert second.usage.rollouts <= 0.6 / 0.02 + 4
 
     def test_of_a_changed_program_is_refused(self) -> None:
         def agent(text: str) -> Any:

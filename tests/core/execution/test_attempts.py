@@ -422,12 +422,12 @@ class TestTimeout:
                 try:
                     await release.wait()
                 except asyncio.CancelledError:
-                    asyncio.get_running_loop().call_later(0.3, release.set)
+                    asyncio.get_running_loop().call_later(1, release.set)
             return 1.0
 
         done = attempt(agent, timeout=0.05)
         assert done.status == "timed_out"
-        assert done.seconds < 0.25
+        assert done.seconds < 0.9  # of the 1.05 that it would take to wait for it
 
     def test_one_that_cancels_itself_has_failed(self, attempt: Callable[..., Attempt]) -> None:
         async def agent(task: Any) -> None:
