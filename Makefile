@@ -53,7 +53,7 @@ browser: ## Install Chromium for the tests of the pages, where apt can do it.
 	fi
 
 test: install ## Run the tests.
-	$(VENV_PYTHON) -m pytest
+	$(VENV_PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 docs: install ## Build the documentation into build/site.
 	@$(VENV_PYTHON) -m typer agl_adapters.cli.commands utils docs --name agl \
