@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import TypeVar
@@ -49,6 +50,7 @@ class Retries:
             AglError: If further work was refused before the first attempt.
         """
         number = counted = 0
+        began = math.inf
         result: list[T] = []
         while True:
             async with AsyncExitStack() as stack:
@@ -60,6 +62,7 @@ class Retries:
                         raise
                     return result[0]
                 number += 1
+                began = min(began, call.began)
                 result[:] = [await attempt(number)]
                 found = trouble(result[0])
                 if found is None:
@@ -67,7 +70,7 @@ class Retries:
                     return result[0]
                 counted += call.failed(found)
             if counted >= (_SLOW if found.slow else self._services.backoff.attempts):
-                self._services.lost(found)
+                self._services.lost(found, began)
                 return result[0]
             wait = self._services.backoff.seconds(max(1, counted), found.retry_after)
             try:

@@ -24,7 +24,7 @@ __all__ = ["Call", "Lane", "Services"]
 _DOWN = 3
 """So many cool-downs without an answer in between: the service is down."""
 _LOST = 8
-"""So many rollouts and calls in a row given up, without an answer in between, end the run."""
+"""So many rollouts and calls given up that all began after the last answer end the run."""
 
 
 class Services:
@@ -50,7 +50,7 @@ class Services:
         self.lanes: list[Lane] = []
         self._callback = callback
         self._hosts: dict[str, _Host] = {}
-        self._answered_once = False
+        self._answered: float | None = None
         self._lost = 0
 
     def lane(self, *services: str) -> Lane:
@@ -67,7 +67,7 @@ class Services:
 
     def answered(self, hosts: set[_Host]) -> None:
         """Take note that services did their part."""
-        self._answered_once, self._lost = True, 0
+        self._answered, self._lost = self.clock(), 0
         for host in hosts:
             if self._is_down(host):
                 self._callback.on_warning(f"{host.title} is back: the run goes on")
@@ -94,30 +94,39 @@ class Services:
             )
         return False
 
-    def lost(self, trouble: Trouble) -> None:
-        """Take note that a rollout or a call was given up."""
-        self._lost += 1
-        if not self._answered_once and trouble.overall:
+    def lost(self, trouble: Trouble, began: float) -> None:
+        """Take note that a rollout or a call was given up, of which the first attempt began then.
+
+        What began before the last answer says nothing of the service: others that were under way
+        with it were answered. Those with trouble are the last of a batch to end, since they are
+        tried again.
+        """
+        if self._answered is None:
+            if trouble.overall:
+                self._end(
+                    f"{self.host(trouble.service).title} cannot be used: "
+                    f"{trouble.text.rstrip('.')}. "
+                    "Is it up, and the one that you mean "
+                    "(OPENAI_BASE_URL, or what the program sets)?"
+                )
+            return
+        self._lost += began >= self._answered
+        if self._lost >= _LOST:
             self._end(
-                f"{self.host(trouble.service).title} cannot be used: {trouble.text.rstrip('.')}. "
-                "Is it up, and the one that you mean (OPENAI_BASE_URL, or what the program sets)?"
-            )
-        elif self._answered_once and self._lost >= _LOST:
-            self._end(
-                f"the last {self._lost} rollouts and model calls all failed for reasons that are "
-                f"not theirs; the last one: {trouble.text}"
+                f"{self._lost} rollouts and model calls began since the last answer, and all "
+                f"failed for reasons that are not theirs; the last one: {trouble.text}"
             )
 
     def _end(self, message: str) -> None:
         """End the run: with the best so far, if there can be any."""
-        if self._answered_once:
+        if self._answered is not None:
             self.ledger.stop("unavailable", message)
         else:
             self.ledger.refuse(ModelError(message))
 
     def _is_down(self, host: _Host) -> bool:
         # One that has never answered may just have a wrong address: nothing to wait for.
-        return self._answered_once and host.cool_downs >= _DOWN
+        return self._answered is not None and host.cool_downs >= _DOWN
 
 
 class Lane:
@@ -195,12 +204,12 @@ class Call:
     def __init__(self, services: Services, lane: Lane, began: float) -> None:
         self._services = services
         self._lane = lane
-        self._began = began
+        self.began = began
 
     def answered(self) -> None:
         """Take note that the services did their part."""
         self._services.answered(self._lane.hosts)
-        self._lane.widen(self._began)
+        self._lane.widen(self.began)
 
     def failed(self, trouble: Trouble) -> bool:
         """Take note of a failure of the world.
@@ -211,7 +220,7 @@ class Call:
         """
         host = self._services.host(trouble.service)
         self._lane.hosts.add(host)
-        return self._services.failed(host, trouble, self._began)
+        return self._services.failed(host, trouble, self.began)
 
 
 class _Host:

@@ -138,7 +138,7 @@ class Ledger:
     def raise_if_refused(self) -> None:
         """Raise what further reservations are refused with, if they are."""
         if self._refusal is not None:
-            raise self._refusal
+            raise self._refusal.with_traceback(None)  # or it grows with each that it is raised to
 
     async def unless_refused(self, waiting: Coroutine[Any, Any, T]) -> T:
         """Wait for something, but not any longer when further reservations are refused.

@@ -262,14 +262,14 @@ class TestDown:
         assert all(await fails(lane, clock, 10))
         assert told.warnings == []
         ledger.raise_if_refused()
-        services.lost(DOWN)
+        services.lost(DOWN, clock())
         with pytest.raises(ModelError, match="service at models:80 cannot be used: nobody there"):
             ledger.raise_if_refused()
 
     async def test_one_that_fails_on_a_first_request_only_is_not_given_up(
         self, services: Services, ledger: Ledger
     ) -> None:
-        services.lost(ODD)
+        services.lost(ODD, services.clock())
         ledger.raise_if_refused()
 
     async def test_a_quota_that_is_used_up_ends_the_run_at_once(
@@ -294,14 +294,25 @@ class TestDown:
         lane = services.lane()
         await call(lane)
         for _ in range(7):
-            services.lost(ODD)
+            services.lost(ODD, services.clock())
         await call(lane)  # an answer in between
         for _ in range(7):
-            services.lost(ODD)
+            services.lost(ODD, services.clock())
         ledger.raise_if_refused()
-        services.lost(ODD)
+        services.lost(ODD, services.clock())
         with pytest.raises(
-            BudgetExhaustedError, match="the last 8 rollouts and model calls"
+            BudgetExhaustedError, match="8 rollouts and model calls began since the last answer"
         ) as stop:
             ledger.raise_if_refused()
         assert stop.value.reason == "unavailable"
+
+    async def test_not_those_that_began_before_the_last_answer(
+        self, services: Services, clock: Clock, ledger: Ledger
+    ) -> None:
+        """They are the last of a batch because they were tried again; others went well with it."""
+        began = clock()
+        clock.now += 1
+        await call(services.lane())
+        for _ in range(50):
+            services.lost(ODD, began)
+        ledger.raise_if_refused()
