@@ -64,8 +64,8 @@ if TYPE_CHECKING:
     from agl_core.spending.budgets import Budget as Budget
     from agl_core.spending.budgets import Usage as Usage
     from agl_core.spending.prices import Price as Price
-    from agl_core.storage.store import MemoryStore as MemoryStore
-    from agl_core.storage.store import SQLiteStore as SQLiteStore
+    from agl_core.storage.sqlite import MemoryStore as MemoryStore
+    from agl_core.storage.sqlite import SQLiteStore as SQLiteStore
     from agl_core.storage.store import Store as Store
     from agl_core.tracing.traces import TraceToMessages as TraceToMessages
     from agl_core.tracing.traces import TraceToTriplets as TraceToTriplets
@@ -113,7 +113,8 @@ _HOMES = {
     "agl_core.rollouts": ("Evaluation", "Rollout"),
     "agl_core.session": ("Session",),
     "agl_core.spans.span": ("Span",),
-    "agl_core.storage.store": ("MemoryStore", "SQLiteStore", "Store"),
+    "agl_core.storage.sqlite": ("MemoryStore", "SQLiteStore"),
+    "agl_core.storage.store": ("Store",),
     "agl_core.tracing.traces": ("TraceToMessages", "TraceToTriplets"),
     "agl_core.trainer": ("Trainer",),
 }

@@ -29,6 +29,7 @@ from agl_core.prompts.rewrites import check_rewrite
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.spans import genai
 from agl_core.spans.messages import parse_messages, to_parts
+from agl_core.spans.model_calls import model_calls
 from agl_core.spans.span import Span
 from agl_core.tracing.traces import TraceToMessages, TraceToTriplets
 
@@ -227,7 +228,7 @@ def spans(found: list[Span]) -> None:
     text = TraceToMessages.to_text(TraceToMessages()(found))
     assert isinstance(text, str)
     TraceToTriplets()(found, 1.0)
-    for call in genai.model_calls(found):
+    for call in model_calls(found):
         genai.usage(call)
     for span in found:
         assert Span.from_json(json.loads(json.dumps(span.to_json()))).name == span.name

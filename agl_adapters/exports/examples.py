@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from agl_core.rollouts import Rollout
 from agl_core.spans import genai
 from agl_core.spans.messages import Message
+from agl_core.spans.model_calls import model_calls
 from agl_core.storage.store import RolloutKey, Store
 from agl_core.tracing.traces import TraceToTriplets
 
@@ -55,7 +56,7 @@ def examples(kept: KeptRollout) -> Iterator[Example]:
     """Yield the model calls of a rollout that got an answer, by start."""
     rollout = kept.rollout
     score = rollout.score or 0.0
-    calls = genai.model_calls(genai.of_the_agent(rollout.spans))
+    calls = model_calls(genai.of_the_agent(rollout.spans))
     spans = [span for span in calls if genai.output_messages(span)]
     triplets = TraceToTriplets()(rollout.spans, score)
     for span, triplet in zip(spans, triplets, strict=True):

@@ -14,7 +14,8 @@ from agl_adapters.report.reading import RunReader
 from agl_adapters.report.views import run_view
 from agl_core.errors import ConfigurationError
 from agl_core.files import write_atomically
-from agl_core.storage.store import SQLiteStore, Store
+from agl_core.storage.sqlite import SQLiteStore
+from agl_core.storage.store import Store
 
 __all__ = ["report_html", "write_report"]
 

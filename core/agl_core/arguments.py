@@ -12,7 +12,8 @@ from agl_core.errors import ConfigurationError
 from agl_core.execution.agents import Agent
 from agl_core.selection import Acceptance
 from agl_core.spending.budgets import Budget
-from agl_core.storage.store import MemoryStore, SQLiteStore, Store
+from agl_core.storage.sqlite import MemoryStore, SQLiteStore
+from agl_core.storage.store import Store
 
 __all__ = [
     "checked_acceptance",

@@ -34,7 +34,8 @@ from agl_core.simulation import is_simulated_environment
 from agl_core.spending.budgets import Budget
 from agl_core.spending.ledger import Ledger
 from agl_core.spending.prices import Price, PriceList
-from agl_core.storage.store import Journal, MemoryStore, Store
+from agl_core.storage.sqlite import MemoryStore
+from agl_core.storage.store import Journal, Store
 from agl_core.tracing.exporting import provider_to_export_to
 from agl_core.tracing.tracing import Tracing
 from agl_core.workloads import RunSize, whole_workload

@@ -29,7 +29,8 @@ from agl_core.rollouts import ModelUsage
 from agl_core.session import Session
 from agl_core.spending.budgets import Budget
 from agl_core.spending.ledger import Ledger
-from agl_core.storage.store import Journal, MemoryStore, Store
+from agl_core.storage.sqlite import MemoryStore
+from agl_core.storage.store import Journal, Store
 from agl_core.tracing.tracing import Tracing
 
 PROMPT = re.compile(r"<prompt name=\"[^\"]*\">\n(.*?)\n</prompt>", re.DOTALL)

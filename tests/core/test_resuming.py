@@ -12,7 +12,8 @@ from agl_core.resuming import earlier_spent, kept_result, result_record
 from agl_core.rollouts import ModelUsage
 from agl_core.spending.budgets import Budget, StopReason, Usage
 from agl_core.statistics.comparisons import Comparison
-from agl_core.storage.store import MemoryStore, RolloutKey, SQLiteStore
+from agl_core.storage.sqlite import MemoryStore, SQLiteStore
+from agl_core.storage.store import RolloutKey
 
 SEED, BEST = {"p": PromptTemplate("You book.")}, {"p": PromptTemplate("You book well.")}
 RESULT = TrainResult(

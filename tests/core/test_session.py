@@ -13,7 +13,7 @@ from agl_core.errors import ConfigurationError, ModelError, RolloutError
 from agl_core.models.chat import RefusedError
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.spending.budgets import Budget, BudgetExhaustedError
-from agl_core.storage.store import MemoryStore
+from agl_core.storage.sqlite import MemoryStore
 
 
 def length(task: Any, prompt_template: PromptTemplate) -> float:

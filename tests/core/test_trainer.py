@@ -36,7 +36,7 @@ from agl_core.result import TrainResult
 from agl_core.spending.budgets import Budget, BudgetExhaustedError
 from agl_core.spending.ledger import Ledger
 from agl_core.spending.prices import Price
-from agl_core.storage.store import MemoryStore, SQLiteStore
+from agl_core.storage.sqlite import MemoryStore, SQLiteStore
 from agl_core.trainer import Trainer
 
 TRAIN, VAL, TEST = list(range(29)), list(range(100, 129)), list(range(200, 229))

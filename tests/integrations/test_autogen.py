@@ -55,6 +55,7 @@ from agl_core.faults.failures import is_transient
 from agl_core.prompts.binding import Binding, bound
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.spans import genai
+from agl_core.spans.model_calls import model_calls
 from agl_core.spans.span import Span
 from agl_core.tracing.recording import UNFINISHED
 from agl_core.tracing.tracing import Tracing
@@ -390,7 +391,7 @@ async def test_spans_are_one_tree_with_what_was_sent(
     calls = [span for span in spans if genai.is_model_call(span)]
     requests = simulated_model.log()
     assert len(calls) == len(requests)
-    assert genai.model_calls(spans) == calls
+    assert model_calls(spans) == calls
     for span, request in zip(calls, requests, strict=True):
         assert genai.request_model(span) == "simulated"
         # A stream has a count of tokens if the program asks for it.
@@ -522,7 +523,7 @@ async def test_a_runtime_that_was_started_outside(
         agents = [span for span in recording.spans if span.name.startswith("invoke_agent ")]
         assert [genai.agent_name(span) for span in agents] == ["writer", "editor"]
         assert {span.parent_id for span in agents} == {recording.spans[0].span_id}
-        assert len(genai.model_calls(recording.spans)) == 2
+        assert len(model_calls(recording.spans)) == 2
 
 
 async def test_a_team_in_a_team_on_one_runtime(
@@ -562,7 +563,7 @@ async def test_a_runtime_that_another_rollout_started(
     simulated_model.reset()
     await eight(rollouts, run, own)
     check_wire(simulated_model, own)
-    assert all(len(genai.model_calls(r.spans)) == 1 for r in rollouts.recordings)
+    assert all(len(model_calls(r.spans)) == 1 for r in rollouts.recordings)
     simulated_model.reset()
     await run(1)
     await runtime.stop()
@@ -633,7 +634,7 @@ async def test_an_answer_from_a_cache_costs_no_tokens(
     for costs in (True, False):
         program = agent("solo", model_client=client)
         await rollouts.run_async(lambda _, p=program: p.run(task="Hi."), Binding({}))
-        (call,) = genai.model_calls(rollouts.recordings[-1].spans)
+        (call,) = model_calls(rollouts.recordings[-1].spans)
         assert any(genai.usage(call)) == costs
         assert genai.output_messages(call)
 
@@ -683,7 +684,7 @@ async def test_errors_are_in_the_spans(hooked: AutoGenIntegration, rollouts: Any
             await rollouts.run_async(lambda _, p=program: p.run(task="FAIL400"), Binding({}))
         failed = [span for span in rollouts.recordings[-1].spans if span.status == "error"]
         assert {span.name.partition(" ")[0] for span in failed} >= {"chat", "invoke_agent"}
-        (call,) = genai.model_calls(failed)
+        (call,) = model_calls(failed)
         assert call.attributes["error.type"] == "BadRequestError"
 
 
@@ -710,7 +711,7 @@ async def test_content_is_left_out_on_request(
     with integration.hooks(tracing), tracing.rollout("quiet") as recording, bound(Binding({})):
         await with_tools().run(task="Secret. CALL:add")
     tracing.shutdown()
-    assert len(genai.model_calls(recording.spans)) == 1
+    assert len(model_calls(recording.spans)) == 1
     assert not re.search("Secret|You are solo|arguments", str(recording.spans))
 
 

@@ -18,6 +18,7 @@ from langgraph.graph import START, StateGraph
 from agl_adapters.testing import SimulatedModel
 from agl_core.execution.agents import RolloutContext, apart
 from agl_core.spans import genai
+from agl_core.spans.model_calls import model_calls
 from agl_integrations.autogen import AutoGenIntegration
 from agl_integrations.langgraph import LangGraphIntegration
 from agl_integrations.openai import OpenAIIntegration
@@ -103,7 +104,7 @@ async def check(
     own = await rollouts.discover_async(program)
     assert own == {slot: text for slot, (text, _) in expected.items()}
     recording = rollouts.recordings[-1]
-    calls = genai.model_calls(recording.spans)
+    calls = model_calls(recording.spans)
     assert calls == list(filter(genai.is_model_call, recording.spans))
     assert len(calls) == len(model.log())
     for slot, (_, path) in expected.items():
@@ -346,7 +347,7 @@ async def test_what_is_apart_is_told_from_the_agent_in_every_framework(
     await rollouts.run_async(program, context)
     assert list(context.slots) == [RAW]
     spans = rollouts.recordings[-1].spans
-    assert len(genai.model_calls(spans)) == 5
+    assert len(model_calls(spans)) == 5
     root, own = genai.of_the_agent(spans)
     assert root.parent_id is None
     assert genai.slot(own) == RAW

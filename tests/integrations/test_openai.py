@@ -21,6 +21,7 @@ from agl_adapters.integration import Integration
 from agl_adapters.testing import Fault, FaultKind, SimulatedModel
 from agl_core.errors import UnknownAgentError, UnsupportedVersionError
 from agl_core.spans import genai
+from agl_core.spans.model_calls import model_calls
 from agl_core.spans.span import Span
 from agl_core.tracing.recording import UNFINISHED, Recording
 from agl_core.tracing.tracing import Tracing
@@ -105,7 +106,7 @@ def only_call(recording: Recording) -> Span:
     root, *rest = recording.spans
     (call,) = rest
     assert call.parent_id == root.span_id
-    assert genai.model_calls(recording.spans) == [call]
+    assert model_calls(recording.spans) == [call]
     return call
 
 
@@ -245,7 +246,7 @@ def test_parsed_answers_are_recorded_without_a_warning(
         parsed, recording = record(hooks, work)
 
     assert parsed == (Structured(answer="Be brief."),) * 2
-    for call in genai.model_calls(recording.spans):
+    for call in model_calls(recording.spans):
         assert genai.input_messages(call) == SENT
         assert json.loads(genai.output_messages(call)[0]["content"]) == {"answer": "Be brief."}
 
@@ -265,7 +266,7 @@ async def test_asynchronous_parsed_answers_are_recorded(
     parsed, recording = await record_async(hooks, work())
 
     assert parsed == (Structured(answer="Be brief."),) * 2
-    assert len(genai.model_calls(recording.spans)) == 2
+    assert len(model_calls(recording.spans)) == 2
 
 
 def test_tool_calls_have_the_ids_that_the_program_sees(
@@ -295,7 +296,7 @@ def test_tool_calls_have_the_ids_that_the_program_sees(
 
     for work in (by_chat, by_responses):
         call_id, recording = record(hooks, work)
-        first, second = genai.model_calls(recording.spans)
+        first, second = model_calls(recording.spans)
         (asked,) = genai.output_messages(first)
         assert asked.get("tool_calls") == [
             {"id": call_id, "name": "search", "arguments": '{"q": "argument"}'}
@@ -537,7 +538,7 @@ def test_a_user_who_instruments_inside_the_block_gets_spans_and_a_call_stays_one
     with OpenAIIntegration().hooks(tracing):
         instrumentor.instrument(tracer_provider=provider)
         _, recording = record(tracing, lambda: chat(client))
-        assert len(genai.model_calls(recording.spans)) == 1
+        assert len(model_calls(recording.spans)) == 1
     _, recording = record(tracing, lambda: chat(client))
     only_call(recording)
     instrumentor.uninstrument()
@@ -735,7 +736,7 @@ async def test_eight_rollouts_at_once_have_each_its_own_calls(
     recordings = await asyncio.gather(*map(rollout, range(8)))
 
     for number, recording in enumerate(recordings):
-        calls = genai.model_calls(recording.spans)
+        calls = model_calls(recording.spans)
         assert [genai.input_messages(call)[0]["content"] for call in calls] == [
             f"prompt {number}"
         ] * 2

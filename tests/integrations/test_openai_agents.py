@@ -46,6 +46,7 @@ from agl_core.errors import ConfigurationError, UnsupportedVersionError
 from agl_core.prompts.binding import Binding
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.spans import genai
+from agl_core.spans.model_calls import model_calls
 from agl_core.tracing.recording import Recording
 from agl_core.tracing.tracing import Tracing
 from agl_integrations.openai import OpenAIIntegration
@@ -312,7 +313,7 @@ def check_tree(recording: Recording) -> None:
 
 def check_spans(recording: Recording, requests: list[SeenRequest], program: Program) -> None:
     check_tree(recording)
-    calls = genai.model_calls(recording.spans)
+    calls = model_calls(recording.spans)
     assert len(calls) == len(requests)
     for call in calls:
         assert genai.request_model(call) == MODEL
@@ -426,7 +427,7 @@ async def test_run_sync_in_threads(
     check_wire(by_rollout(simulated_model.log()), own)
     for recording in rollouts.recordings:
         check_tree(recording)
-        assert len(genai.model_calls(recording.spans)) == 2
+        assert len(model_calls(recording.spans)) == 2
 
 
 async def test_a_loop_of_its_own_for_every_run(
@@ -561,7 +562,7 @@ async def test_a_run_with_tracing_disabled_has_the_spans_of_the_client(
     binding = Binding({slot("adder"): PromptTemplate("You subtract.")})
     config = RunConfig(tracing_disabled=True)
     await rollouts.run_async(lambda n: Runner.run(agent, "Hello", run_config=config), binding)
-    (call,) = genai.model_calls(rollouts.recordings[0].spans)
+    (call,) = model_calls(rollouts.recordings[0].spans)
     assert genai.input_messages(call)[0]["content"] == "You subtract."
     assert list(binding.slots) == [slot("adder")]
 
@@ -646,7 +647,7 @@ async def test_content_is_left_out_on_request(simulated_model: SimulatedModel) -
     tracing = Tracing(capture_content=False)
     with OpenAIAgentsIntegration().hooks(tracing), tracing.rollout("rollout") as recording:
         await Runner.run(agent, "Hello CALL:add")
-    assert len(genai.model_calls(recording.spans)) == 2
+    assert len(model_calls(recording.spans)) == 2
     text = json.dumps([dict(span.attributes) for span in recording.spans])
     assert "Hello" not in text
     assert "You add." not in text
@@ -726,7 +727,7 @@ async def test_a_model_of_ones_own_has_its_prompt_and_the_spans_of_its_client(
     assert [request.system for request in simulated_model.log()] == ["NEW", "NEW"]
     assert len(model.hooks_active) > 3
     assert not any(model.hooks_active)
-    calls = genai.model_calls(rollouts.recordings[0].spans)
+    calls = model_calls(rollouts.recordings[0].spans)
     assert [genai.input_messages(call)[0]["content"] for call in calls] == ["NEW", "NEW"]
 
 

@@ -25,6 +25,7 @@ from agl_core.errors import RolloutError, UnsupportedVersionError
 from agl_core.prompts.binding import Binding, bound
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.spans import genai
+from agl_core.spans.model_calls import model_calls
 from agl_integrations.openai import OpenAIIntegration
 
 pytest_plugins = ["agl_adapters.testing.fixtures"]
@@ -217,7 +218,7 @@ def check_eight(rollouts: Any, model: SimulatedModel, name: str) -> None:
     for number in numbers:
         root, call = recordings[f"rollout {number}"].spans
         assert call.parent_id == root.span_id
-        assert genai.model_calls([root, call]) == [call]
+        assert model_calls([root, call]) == [call]
         assert genai.slot(call) == name
         assert genai.input_messages(call)[0]["content"] == prompts[number]
 
@@ -367,7 +368,7 @@ def test_call_sites_in_one_function_are_told_apart(
 def check_spans(rollouts: Any, own: dict[str, str], calls: int) -> None:
     """Each call of the last rollout is one span, with its slot and, unless it is a stream, all."""
     root, *spans = rollouts.recordings[-1].spans
-    assert len(genai.model_calls([root, *spans])) == len(spans) == calls
+    assert len(model_calls([root, *spans])) == len(spans) == calls
     assert {genai.slot(call) for call in spans} == own.keys()
     for call in spans:
         assert genai.input_messages(call)[0]["content"] == "You chat."

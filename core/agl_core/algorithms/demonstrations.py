@@ -14,6 +14,7 @@ from agl_core.rollouts import Rollout
 from agl_core.session import Session
 from agl_core.spans import genai
 from agl_core.spans.messages import Message
+from agl_core.spans.model_calls import model_calls
 
 __all__ = ["Demonstrations"]
 
@@ -118,7 +119,7 @@ def _is_held_out(session: Session, rollout: Rollout) -> bool:
 
 def _example(rollout: Rollout, name: str, only: bool) -> tuple[str, str] | None:
     """Return what was said in the last call with this prompt, and the answer; None if unknown."""
-    calls = genai.model_calls(genai.of_the_agent(rollout.spans))
+    calls = model_calls(genai.of_the_agent(rollout.spans))
     own = [span for span in calls if genai.slot(span) == name] or (calls if only else [])
     for span in reversed(own):
         sent = [m for m in genai.input_messages(span) if m["role"] not in ("system", "developer")]

@@ -9,6 +9,7 @@ from agl_core.discovery.recovery import SeenSlot
 from agl_core.rollouts import Rollout
 from agl_core.spans import genai
 from agl_core.spans.messages import Message
+from agl_core.spans.model_calls import model_calls
 from agl_core.spans.span import Span
 
 __all__ = ["CHARS_PER_TOKEN", "SlotCost", "slot_costs"]
@@ -37,7 +38,7 @@ def slot_costs(seen: Mapping[str, SeenSlot], rollouts: Sequence[Rollout]) -> dic
         seen: What was seen in all slots.
         rollouts: The rollouts in which it was seen.
     """
-    calls = [span for rollout in rollouts for span in genai.model_calls(rollout.spans)]
+    calls = [span for rollout in rollouts for span in model_calls(rollout.spans)]
     requests = [(span, genai.input_messages(span)) for span in calls]
     densities: dict[str | None, float] = {}
     for span, messages in requests:

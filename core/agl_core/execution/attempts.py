@@ -22,7 +22,8 @@ from agl_core.prompts.sightings import Sightings
 from agl_core.prompts.templates import Resources
 from agl_core.rewards.reward import Reward, coerce_reward
 from agl_core.rollouts import ModelUsage, RolloutStatus, json_safe
-from agl_core.spans.genai import is_model_call, model_calls, usage
+from agl_core.spans.genai import is_model_call, usage
+from agl_core.spans.model_calls import model_calls
 from agl_core.spans.span import Span
 from agl_core.spending.metering import CallMeter
 

@@ -23,10 +23,11 @@ from agl_core.privacy.discretion import Discretion
 from agl_core.prompts.slot_policy import MAX_UNMATCHED
 from agl_core.prompts.templates import PromptTemplate, Resources, fingerprint
 from agl_core.rollouts import ModelUsage, Rollout
-from agl_core.spans.genai import model_calls
 from agl_core.spans.genai import usage as tokens_of
+from agl_core.spans.model_calls import model_calls
 from agl_core.spending.budgets import BudgetExhaustedError, StopReason
-from agl_core.spending.ledger import Ledger, RolloutMeter
+from agl_core.spending.ledger import Ledger
+from agl_core.spending.rollout_meter import RolloutMeter
 from agl_core.storage.store import RolloutKey, Store
 
 __all__ = ["RolloutRunner"]

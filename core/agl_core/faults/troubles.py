@@ -17,7 +17,8 @@ from agl_core.faults.failures import (
     raised_by,
     status_of,
 )
-from agl_core.spans.genai import APART, model_calls, of_the_agent, output_messages
+from agl_core.spans.genai import APART, of_the_agent, output_messages
+from agl_core.spans.model_calls import model_calls
 from agl_core.spans.span import Span
 from agl_core.text import cut, printable
 

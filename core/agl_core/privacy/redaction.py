@@ -18,7 +18,7 @@ from agl_core.code_identity import code_identity
 from agl_core.credentials import Credentials
 from agl_core.errors import AglError, RedactionError
 from agl_core.prompts.templates import PromptTemplate
-from agl_core.spans.genai import is_structure
+from agl_core.spans.contents import is_structure
 from agl_core.spans.span import Span
 
 __all__ = ["REDACTED", "WITHHELD_PROMPT", "RedactSource", "Redaction", "clean_error"]

@@ -10,11 +10,11 @@ https://arize-ai.github.io/openinference/spec/semantic_conventions.html.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
+from agl_core.spans.flattened import unflattened
 from agl_core.spans.messages import Message, parse_messages, to_json, to_parts
-from agl_core.spans.span import Span, SpanEvent
+from agl_core.spans.span import Span
 
 __all__ = [
     "APART",
@@ -24,10 +24,8 @@ __all__ = [
     "agent_name",
     "input_messages",
     "is_model_call",
-    "is_structure",
     "is_tool_call",
     "message_attributes",
-    "model_calls",
     "of_the_agent",
     "output_messages",
     "request_attributes",
@@ -42,7 +40,6 @@ __all__ = [
     "tool_name",
     "tool_result",
     "usage",
-    "without_content",
 ]
 
 SLOT = "agl.slot"
@@ -53,47 +50,9 @@ APART = "agl.apart"
 makes its input or scores its output."""
 
 _MODEL_OPERATIONS = frozenset({"chat", "generate_content", "text_completion"})
-_INPUT = ("gen_ai.input.messages",)
-_OUTPUT = ("gen_ai.output.messages",)
 _INPUT_PREFIXES = ("gen_ai.prompt", "llm.input_messages", "llm.prompts")
 _OUTPUT_PREFIXES = ("gen_ai.completion", "llm.output_messages", "llm.completions")
-
-
 _CACHED = "gen_ai.usage.cache_read.input_tokens"
-_KIND_OF_ERROR = "exception.type"
-_CONTENT = (
-    "gen_ai.input.messages",
-    "gen_ai.output.messages",
-    "gen_ai.system_instructions",
-    "gen_ai.tool.call.arguments",
-    "gen_ai.tool.call.result",
-    "gen_ai.prompt.",
-    "gen_ai.completion.",
-    "llm.prompts",
-    "llm.completions",
-    "llm.input_messages",
-    "llm.output_messages",
-    "input.value",
-    "output.value",
-    "traceloop.entity.input",
-    "traceloop.entity.output",
-)
-
-_OURS = ("agl.", "gen_ai.", "llm.", "openinference.", "traceloop.")
-_STRUCTURE = frozenset(
-    {
-        "error.type",
-        "exception.type",
-        "gen_ai.operation.name",
-        "gen_ai.output.type",
-        "gen_ai.response.finish_reasons",
-        "gen_ai.response.id",
-        "llm.request.type",
-        "llm.response.id",
-        "openinference.span.kind",
-        "traceloop.span.kind",
-    }
-)
 
 
 class TokenUsage(NamedTuple):
@@ -177,7 +136,7 @@ def usage(span: Span) -> TokenUsage:
 
 def input_messages(span: Span) -> list[Message]:
     """Return what the model was sent, system prompt first; empty if content was not captured."""
-    messages = _messages(span, _INPUT, _INPUT_PREFIXES, "user")
+    messages = _messages(span, "gen_ai.input.messages", _INPUT_PREFIXES, "user")
     instructions = span.attributes.get("gen_ai.system_instructions")
     if instructions:
         system = parse_messages(instructions, "system")
@@ -188,7 +147,7 @@ def input_messages(span: Span) -> list[Message]:
 
 def output_messages(span: Span) -> list[Message]:
     """Return what the model answered, one message a choice; empty if content was not captured."""
-    return _messages(span, _OUTPUT, _OUTPUT_PREFIXES, "assistant")
+    return _messages(span, "gen_ai.output.messages", _OUTPUT_PREFIXES, "assistant")
 
 
 def tool_name(span: Span) -> str:
@@ -225,52 +184,6 @@ def slot(span: Span) -> str | None:
 def of_the_agent(spans: Iterable[Span]) -> list[Span]:
     """Return the spans without those that are none of the agent's, such as a judge's."""
     return [span for span in spans if not span.attributes.get(APART)]
-
-
-def is_structure(name: str, value: Any) -> bool:
-    """Tell whether an attribute says what kind of span it is, how many or whose; not what was said.
-
-    No text of anybody's stands there, and without it a span cannot be read.
-    """
-    if isinstance(value, bool | int | float):
-        return name.startswith(_OURS)
-    return name in _STRUCTURE or name.startswith("agl.")
-
-
-def without_content(span: Span) -> Span:
-    """Return a span without what was said: texts of models and tools, and messages of exceptions.
-
-    Whoever wrote it: an instrumentor of the user's own does not ask whether it may.
-    """
-    kept = {name: v for name, v in span.attributes.items() if not name.startswith(_CONTENT)}
-    events: list[SpanEvent] = []
-    for event in span.events:
-        kind = event.attributes.get(_KIND_OF_ERROR)
-        events.append(replace(event, attributes={} if kind is None else {_KIND_OF_ERROR: kind}))
-    return replace(span, attributes=kept, events=tuple(events), status_message="")
-
-
-def model_calls(spans: Iterable[Span]) -> list[Span]:
-    """Return the model calls among the spans by start, one span per call that was made.
-
-    Where a framework and the client that it uses both record a call, the framework's span is kept,
-    which knows the node; what it lacks (tokens, content) is filled in from the client's. Two spans
-    are of the same call if one is part of the other, unless a tool or an agent ran between, or if
-    they overlap in time and have the same response id.
-    """
-    ordered = sorted(spans, key=lambda span: span.start_ns)
-    by_id = {span.span_id: span for span in ordered}
-    kept: dict[str, Span] = {}
-    call_of: dict[str, str] = {}
-    for span in ordered:
-        if not is_model_call(span):
-            continue
-        twin = _enclosing(span, by_id) or _same_response(span, kept.values())
-        call = span.span_id if twin is None else call_of.get(twin.span_id, span.span_id)
-        call_of[span.span_id] = call
-        outer = kept.get(call)
-        kept[call] = span if outer is None else _filled(outer, span)
-    return list(kept.values())
 
 
 # ------------------------------------------------------------------------------------------ writers
@@ -381,77 +294,12 @@ def _count(span: Span, *names: str) -> int:
     return 0
 
 
-def _messages(
-    span: Span, names: tuple[str, ...], prefixes: tuple[str, ...], role: str
-) -> list[Message]:
-    for name in names:
-        value = span.attributes.get(name)
-        if value:
-            return parse_messages(value, role)
+def _messages(span: Span, name: str, prefixes: tuple[str, ...], role: str) -> list[Message]:
+    value = span.attributes.get(name)
+    if value:
+        return parse_messages(value, role)
     for prefix in prefixes:
-        found = _numbered(span.attributes, prefix)
+        found = unflattened(span.attributes, prefix)
         if found:
             return parse_messages(found, role)
     return []
-
-
-def _numbered(attributes: Mapping[str, Any], prefix: str) -> list[Any]:
-    """Rebuild the list of mappings that was flattened to ``{prefix}.0.role`` and the like."""
-    start = f"{prefix}."
-    tree: dict[str, Any] = {}
-    for key, value in attributes.items():
-        if not key.startswith(start):
-            continue
-        *path, last = key[len(start) :].split(".")
-        if not (path and _is_index(path[0])):
-            continue
-        node = tree
-        for part in path:
-            child = node.setdefault(part, {})
-            if not isinstance(child, dict):
-                break
-            node = child
-        else:
-            node[last] = value
-    return _lists(tree) if tree else []
-
-
-def _is_index(key: str) -> bool:
-    return key.isascii() and key.isdigit() and len(key) < 10
-
-
-def _lists(tree: Any) -> Any:
-    if not isinstance(tree, dict):
-        return tree
-    if tree and all(map(_is_index, tree)):
-        return [_lists(tree[key]) for key in sorted(tree, key=int)]
-    return {key: _lists(value) for key, value in tree.items()}
-
-
-def _enclosing(span: Span, by_id: Mapping[str, Span]) -> Span | None:
-    """Return the model call that this one is part of."""
-    seen = {span.span_id}
-    parent = by_id.get(span.parent_id or "")
-    while parent is not None and parent.span_id not in seen:
-        if is_model_call(parent):
-            return parent
-        if is_tool_call(parent) or parent.attributes.get("gen_ai.operation.name") == "invoke_agent":
-            return None
-        seen.add(parent.span_id)
-        parent = by_id.get(parent.parent_id or "")
-    return None
-
-
-def _filled(span: Span, other: Span) -> Span:
-    return replace(span, attributes={**other.attributes, **span.attributes})
-
-
-def _same_response(span: Span, earlier: Iterable[Span]) -> Span | None:
-    """Return the span of the same response. Ids alone do not tell: some servers repeat them."""
-    own = response_id(span)
-    if own is None:
-        return None
-    for other in earlier:
-        if response_id(other) == own and span.start_ns < other.end_ns:
-            return other
-    return None

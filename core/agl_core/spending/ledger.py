@@ -7,17 +7,17 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from agl_core.errors import AglError, ConfigurationError
 from agl_core.rollouts import ModelUsage
 from agl_core.spans.genai import TokenUsage
 from agl_core.spending.budgets import Budget, BudgetExhaustedError, StopReason, Usage
-from agl_core.spending.metering import AbsentMeter, Demand, Reserved
+from agl_core.spending.metering import Demand, Reserved
 from agl_core.spending.prices import PriceList
+from agl_core.spending.rollout_meter import RolloutMeter
 
-__all__ = ["Ledger", "RolloutMeter"]
+__all__ = ["Ledger"]
 
 T = TypeVar("T")
 
@@ -354,61 +354,6 @@ class Ledger:
             yield "dollars", caps.dollars, taken.dollars, waiting.dollars, aside.dollars
         if caps.seconds is not None:
             yield "seconds", caps.seconds, self._seconds, 0.0, 0.0
-
-
-class RolloutMeter:
-    """What one rollout has taken so far; see `CallMeter`. Written to under its ledger's lock.
-
-    In another process it is an `AbsentMeter`.
-
-    Attributes:
-        refused: The cap that a call of it was refused for.
-        refusals: How many calls were refused: their spans are those of calls that were not made.
-        open: Whether the rollout is in flight, and what it took not yet written down.
-    """
-
-    def __init__(self, ledger: Ledger, estimate: ModelUsage) -> None:
-        self.refused: StopReason | None = None
-        self.refusals = 0
-        self.open = True
-        self.used = self.assumed = self.pending = _NOTHING
-        self._ledger = ledger
-        self._estimate = estimate
-
-    @property
-    def claim(self) -> ModelUsage:
-        """What is reserved for it: what it has taken, or what it is expected to take, if more."""
-        return self._estimate.at_least(self.used + self.assumed + self.pending)
-
-    def begin(self, demand: Demand) -> Reserved | None:
-        """Reserve a call; see `CallMeter`."""
-        return self._ledger.begin_call(self, demand)
-
-    def end(self, reserved: Reserved, tokens: TokenUsage | None, failed: bool) -> None:
-        """Give back what was reserved; see `CallMeter`."""
-        self._ledger.end_call(self, reserved, tokens, failed)
-
-    def settle(self, untold: bool) -> ModelUsage:
-        """End it, now that what the rollout took is known by its spans.
-
-        Returns:
-            What calls may have taken besides that have not ended, or of which nobody told the
-            tokens. That they were made is known.
-        """
-        left = self.pending + self.assumed if untold else self.pending
-        self.used = self.assumed = self.pending = self._estimate = _NOTHING
-        self.open = False
-        return replace(left, model_calls=0)
-
-    def close(self) -> ModelUsage:
-        """End it, if it was not settled; return what it may have taken."""
-        if not self.open:
-            return _NOTHING
-        self.open = False
-        return self.used + self.assumed + self.pending
-
-    def __reduce__(self) -> tuple[type[AbsentMeter], tuple[()]]:
-        return AbsentMeter, ()
 
 
 def _nothing_left(name: str, cap: float, aside: float) -> ConfigurationError:

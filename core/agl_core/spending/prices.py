@@ -14,14 +14,8 @@ from typing import Any
 
 from agl_core.errors import ConfigurationError
 from agl_core.simulation import is_simulated_environment, is_simulated_id
-from agl_core.spans.genai import (
-    TokenUsage,
-    model_calls,
-    request_model,
-    response_id,
-    response_model,
-    usage,
-)
+from agl_core.spans.genai import TokenUsage, request_model, response_id, response_model, usage
+from agl_core.spans.model_calls import model_calls
 from agl_core.spans.span import Span
 
 __all__ = ["Price", "PriceList", "checked_prices"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from agl_core.errors import RedactionError
 from agl_core.privacy.redaction import Redaction
 from agl_core.spans.allowance import DROPPED, SpanAllowance, searchable
-from agl_core.spans.genai import without_content
+from agl_core.spans.contents import without_content
 from agl_core.spans.span import Span
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from agl_core.spans import genai
 from agl_core.spans.messages import Message
+from agl_core.spans.model_calls import model_calls
 from agl_core.spans.span import Span
 from agl_core.tracing.recording import UNFINISHED
 
@@ -88,7 +89,7 @@ class TraceToTriplets:
         """
         pairs = [
             (genai.input_messages(span), output[0])
-            for span in genai.model_calls(genai.of_the_agent(spans))
+            for span in model_calls(genai.of_the_agent(spans))
             if (output := genai.output_messages(span))
         ]
         worth = None if reward is None else float(reward)
@@ -130,7 +131,7 @@ def steps(spans: Sequence[Span]) -> Iterator[Step]:
     """
     spans = genai.of_the_agent(spans)
     by_id = {span.span_id: span for span in spans}
-    calls = {span.span_id: span for span in genai.model_calls(spans)}
+    calls = {span.span_id: span for span in model_calls(spans)}
     tools = {span.span_id: span for span in spans if genai.is_tool_call(span)}
     returned = {
         key

@@ -18,7 +18,7 @@ from agl_core.errors import ModelError
 from agl_core.models.chat import RefusedError
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.spending.budgets import Budget, BudgetExhaustedError
-from agl_core.storage.store import MemoryStore
+from agl_core.storage.sqlite import MemoryStore
 
 PUBLISHED: dict[str, Any] = {
     "val_batch_size": 10,

@@ -32,7 +32,7 @@ from agl_core.prompts.templates import PromptTemplate
 from agl_core.result import TrainResult
 from agl_core.rewards.reward import Reward
 from agl_core.spending.budgets import Budget, BudgetExhaustedError
-from agl_core.storage.store import MemoryStore
+from agl_core.storage.sqlite import MemoryStore
 from agl_core.trainer import Trainer
 
 SEED = {"decider": "You are a booking assistant."}

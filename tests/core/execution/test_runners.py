@@ -14,7 +14,8 @@ from agl_core.errors import ModelError, PlaceholderError, RewardError
 from agl_core.faults.backoff import Backoff
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.spending.budgets import Budget, BudgetExhaustedError
-from agl_core.storage.store import MemoryStore, RolloutKey
+from agl_core.storage.sqlite import MemoryStore
+from agl_core.storage.store import RolloutKey
 
 HI = {"prompt_template": PromptTemplate("Hi.")}
 BYE = {"prompt_template": PromptTemplate("Bye {name}.")}

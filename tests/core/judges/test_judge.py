@@ -23,6 +23,7 @@ from agl_core.prompts.templates import PromptTemplate
 from agl_core.rewards.functions import RewardFunction
 from agl_core.rewards.reward import Reward
 from agl_core.spans import genai
+from agl_core.spans.model_calls import model_calls
 from agl_core.tracing.traces import TraceToMessages
 from agl_core.trainer import Trainer
 
@@ -235,7 +236,7 @@ def test_its_calls_count_and_are_none_of_the_agents(
     assert result.usage.model_calls == len(served_model.log()) == 6
     assert result.usage.input_tokens > 0
     for done in evaluation:
-        (call,) = genai.model_calls(done.spans)
+        (call,) = model_calls(done.spans)
         assert call.name == "judge gpt"
         assert call.attributes[genai.APART] is True
         assert done.usage.model_calls == 1

@@ -18,7 +18,7 @@ from agl_core.prompts.slot_policy import SlotPolicy
 from agl_core.prompts.slots import Role, SlotRecord
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.session import Session
-from agl_core.storage.store import MemoryStore
+from agl_core.storage.sqlite import MemoryStore
 from agl_core.trainer import Trainer
 
 PLAN, DO, ASK = "langgraph:planner#system", "langgraph:doer#system", "langgraph:planner#user"

@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from agl_core.spans import genai
 from agl_core.spans.allowance import DROPPED, OMITTED, SpanAllowance
+from agl_core.spans.model_calls import model_calls
 from agl_core.spans.span import Span, SpanEvent
 from agl_core.tracing.tracing import Tracing
 
@@ -96,7 +97,7 @@ def test_an_agent_that_calls_models_for_ever_fills_no_memory(tracing: Tracing) -
     held = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert held < 25_000_000
-    assert len(genai.model_calls(recording.spans)) == 400
+    assert len(model_calls(recording.spans)) == 400
     assert sum(genai.usage(call).input_tokens for call in recording.spans) == 400 * 7
     first, last = recording.spans[1], recording.spans[-1]
     assert genai.input_messages(first)

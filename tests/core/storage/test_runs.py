@@ -6,7 +6,8 @@ import pytest
 
 from agl_core.errors import ConfigurationError
 from agl_core.storage.runs import begin_or_resume, new_run_name, run_name
-from agl_core.storage.store import MemoryStore, RolloutKey
+from agl_core.storage.sqlite import MemoryStore
+from agl_core.storage.store import RolloutKey
 
 SETTINGS: dict[str, Any] = {"agent": "a", "seed": 0, "algorithm": {"name": "APO", "rounds": 2}}
 
