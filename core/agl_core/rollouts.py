@@ -8,17 +8,20 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any, Literal, overload
 
+from agl_core.excerpts import excerpt
 from agl_core.prompts.binding import SlotUse
 from agl_core.prompts.sightings import Sighting, Sightings
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.rewards.reward import Reward
 from agl_core.spans.span import Span
-from agl_core.text import cut
+from agl_core.text import SEARCHED, cut
 
 __all__ = ["Evaluation", "ModelUsage", "Rollout", "RolloutStatus", "mean_score"]
 
-_LONG = 1_000_000
-"""Of longer texts only the start is looked through."""
+_MARGIN = 10_000
+"""So much of the end of a start that was looked through is never kept: what must not be written may
+have been cut in two there."""
+_MORE = f"more than {SEARCHED}"
 
 RolloutStatus = Literal["succeeded", "failed", "timed_out", "unavailable"]
 """``failed`` and ``timed_out`` are the agent's own failures and score the failure reward.
@@ -269,23 +272,37 @@ def json_safe(
             a name would not be known for one.
     """
     if isinstance(value, str):
-        return _cut(str.__str__(value), limit, redacted)
+        return _start(str.__str__(value), limit, redacted)
+    whole = True
     try:
-        text = json.dumps(value)
-        if len(text) <= _LONG:
-            data = redacted(json.loads(text))
-            text = json.dumps(data)
-            return data if len(text) <= limit else cut(text, limit)
+        value, whole = excerpt(value, SEARCHED)
+        data = redacted(json.loads(json.dumps(value)))
+        text = json.dumps(data)
+        if whole and len(text) <= limit:
+            return data
+        return _kept(text, limit, None if whole else _MORE)
     except (TypeError, ValueError, RecursionError):
         try:
             text = str(value)
         except Exception as error:  # noqa: BLE001 - a broken __str__ is not the rollout's failure
             text = f"<{type(value).__name__} that cannot be shown: {type(error).__name__}>"
-    return _cut(text, limit, redacted)
+    return _start(text, limit, redacted, whole)
 
 
-def _cut(text: str, limit: int, redacted: Callable[[Any], Any]) -> str:
-    start = text[:_LONG]
-    written = redacted(start)
-    # How long it was tells how much is missing; of one that is all here, what is written counts.
-    return cut(written, limit, len(text) if len(text) > _LONG else None)
+def _start(text: str, limit: int, redacted: Callable[[Any], Any], whole: bool = True) -> str:
+    start = text[:SEARCHED]
+    length = _MORE if not whole else len(text) if len(text) > len(start) else None
+    return _kept(redacted(start), limit, length)
+
+
+def _kept(written: str, limit: int, length: int | str | None) -> str:
+    """Return what is kept of what may be written of a text.
+
+    Args:
+        written: The text.
+        limit: In characters.
+        length: How long it was, or what is known of that, if this is but its start.
+    """
+    if length is not None:
+        limit = min(limit, max(0, len(written) - _MARGIN))
+    return cut(written, limit, length)

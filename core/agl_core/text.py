@@ -6,10 +6,16 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-__all__ = ["cut", "cut_middle", "escape_hidden", "printable"]
+__all__ = ["SEARCHED", "cut", "cut_middle", "escape_hidden", "printable"]
+
+SEARCHED = 200_000
+"""So many characters of a text are looked through at most for what must not be written, several
+times what is kept of one. Who searches 50 MB holds the interpreter for seconds, and nobody else's
+rollout goes on meanwhile."""
 
 _ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SEPARATORS = frozenset(" \n\t\r\"'`()[]{}<>,;|")
+_LENGTH = re.compile(r"… \(((?:more than )?\d+) characters in all\)$")
 _JOINERS = "\u200c\u200d"
 """Format characters that belong to the spelling of some languages, and to composed emoji."""
 
@@ -51,20 +57,23 @@ def _is_hidden(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
-def cut(text: str, limit: int, length: int | None = None) -> str:
+def cut(text: str, limit: int, length: int | str | None = None) -> str:
     """Return the text if it is no longer than `limit` characters; else its start, and its length.
 
     So it is plain to see that it was cut. The cut is at the end of a word, as far as that is near:
-    half of a key or a name would not be known for what it is when texts are redacted later.
+    half of a key or a name would not be known for what it is when texts are redacted later. One
+    that was cut before still says how long it was at first.
 
     Args:
         text: The text.
         limit: How many characters are kept of it.
-        length: How long it was, if it is but the start.
+        length: How long it was, or what is known of that, if it is but the start.
     """
-    length = len(text) if length is None else length
-    if length <= limit:
-        return text
+    if length is None:
+        if len(text) <= limit:
+            return text
+        before = _LENGTH.search(text, max(0, len(text) - 50))
+        length = before[1] if before else len(text)
     return f"{_whole_words(text[:limit])}… ({length} characters in all)"
 
 

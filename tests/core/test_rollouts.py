@@ -129,6 +129,33 @@ class TestJsonSafe:
         assert len(safe) > 15_000
         assert "characters in all" in safe
 
+    def test_of_huge_data_only_the_start_is_looked_at(self) -> None:
+        seen: list[int] = []
+
+        def redacted(data: Any) -> Any:
+            seen.append(len(str(data)))
+            return data
+
+        for value in (
+            {"a": "x y" * 2_000_000, "b": 1},
+            [{"a": "x y"}] * 2_000_000,
+            [Unshowable, "x y" * 2_000_000],
+        ):
+            assert json_safe(value, redacted=redacted).endswith(
+                "(more than 200000 characters in all)"
+            )
+        assert max(seen) < 1_000_000
+
+    def test_what_was_cut_in_two_before_it_was_searched_is_not_kept(self) -> None:
+        """Even where almost nothing is left of what was searched."""
+
+        def redacted(data: Any) -> Any:
+            text = data if isinstance(data, str) else json.dumps(data)
+            return text.replace("x" * 1_000, "").replace("Jane Doe", "")
+
+        for value in ("x" * 199_000 + "Jane Doe " * 1_000, ["x" * 199_000, "Jane Doe " * 1_000]):
+            assert "Jane" not in json_safe(value, redacted=redacted)
+
     @given(st.recursive(st.none() | st.text() | st.binary(), st.lists, max_leaves=8))
     def test_whatever_it_is_it_can_be_stored(self, value: Any) -> None:
         json.dumps(json_safe(value, limit=50))

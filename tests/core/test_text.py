@@ -51,6 +51,12 @@ def test_a_cut_goes_through_no_word_unless_it_is_a_very_long_one() -> None:
     assert cut("a" * 100, 10) == "a" * 5 + "… (100 characters in all)"
 
 
+def test_what_was_cut_before_says_how_long_it_was() -> None:
+    assert cut(cut("word " * 1_000, 500), 100).endswith("… (5000 characters in all)")
+    claimed = "word " * 100 + "… (3 characters in all)"
+    assert len(cut(claimed, 100)) < 200
+
+
 def test_a_cut_in_the_middle_keeps_start_and_end() -> None:
     assert cut_middle("x" * 10, 10) == "x" * 10
     text = "start of it, a word sk-12345678 and another sk-87654321 and the end"

@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Iterator, Set
+from itertools import islice
 from types import TracebackType
 
 from agl_core.errors import JudgeError
 from agl_core.privacy.redaction import Redaction
-from agl_core.text import cut_middle, printable
+from agl_core.text import SEARCHED, cut_middle, printable
 
 __all__ = [
     "CLIENTS",
     "TRANSIENT_NAMES",
     "causes",
+    "formatted",
     "is_refusal",
     "is_transient",
+    "message",
     "raised_by",
     "status_of",
     "traceback_text",
 ]
 
-_LONG = 1_000_000
+_FRAMES = -40
+_LINKS = 20
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 _REFUSED_STATUS = frozenset({401, 403})
 TRANSIENT_NAMES = frozenset(
@@ -104,13 +108,57 @@ def traceback_text(
     while own is not None and _owner(own) in _MACHINERY:
         own = own.tb_next
     if content:
-        text = "".join(traceback.TracebackException(type(error), error, own, limit=-40).format())
+        text = formatted(error, own)
     else:
-        frames = "".join(traceback.format_tb(own, limit=-40))
+        frames = "".join(traceback.format_tb(own, limit=_FRAMES))
         text = f"Traceback (most recent call last):\n{frames}{type(error).__qualname__}"
     # Before it is cut to what is kept: half a key would not be known for one.
-    written = (redaction or Redaction()).shown(cut_middle(text, _LONG))
+    written = (redaction or Redaction()).shown(cut_middle(text, SEARCHED))
     return printable(cut_middle(written, limit))
+
+
+def formatted(error: BaseException, trace: TracebackType | None) -> str:
+    """Return the traceback as Python formats it, with long messages cut in the middle.
+
+    Python copies a message, and splits it into lines, as often as it takes: of one of 50 MB that
+    holds up all other threads for a second.
+    """
+    links = list(islice(_chain(error), _LINKS))
+    if not any(len(message(link)) > SEARCHED for link in links):
+        whole = traceback.TracebackException(type(error), error, trace, limit=_FRAMES)
+        return "".join(whole.format())
+    parts: list[str] = []
+    for link in reversed(links):
+        frames = traceback.format_tb(trace if link is error else link.__traceback__, limit=_FRAMES)
+        said = cut_middle(message(link), SEARCHED)
+        head = "Traceback (most recent call last):\n" if frames else ""
+        parts.append(f"{head}{''.join(frames)}{type(link).__qualname__}: {said}\n")
+    return "\n".join(parts)
+
+
+def message(error: BaseException) -> str:
+    """Return the text of an error; nothing of one that cannot tell it."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is shown all the same
+        return ""
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that its traceback tells of."""
+    seen: set[int] = set()
+    queue: list[BaseException | None] = [error]
+    while queue:
+        link = queue.pop(0)
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        queue.append(link.__cause__)
+        if not link.__suppress_context__:
+            queue.append(link.__context__)
+        if isinstance(link, BaseExceptionGroup):
+            queue.extend(link.exceptions)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -157,8 +205,8 @@ def _is_stale(error: BaseException) -> bool:
     """
     return (
         isinstance(error, RuntimeError)
-        and "event loop" in str(error).lower()
         and _passed(error, _HTTP_CLIENTS)
+        and "event loop" in str(error).lower()
     )
 
 

@@ -27,6 +27,7 @@ __all__ = ["Trouble", "retry_after", "trouble", "trouble_in"]
 # What a service answers to everybody, whatever was asked.
 _OVERALL_STATUS = frozenset({429, 502, 503, 504, 522, 524, 529})
 _NOBODY_THERE = frozenset({"ConnectError", "ConnectTimeout"})
+_TEXT = 500
 # What a framework stumbles over if an answer is garbled, or has no choice.
 _GARBLED_NAMES = frozenset({"IndexError", "JSONDecodeError"})
 
@@ -55,8 +56,9 @@ def trouble(error: BaseException) -> Trouble | None:
     if not is_transient(error):
         return None
     links = list(causes(error))
+    said = str(error)[: 10 * _TEXT]
     return Trouble(
-        text=cut(printable(" ".join(f"{type(error).__name__}: {error}".split())), 500),
+        text=cut(printable(" ".join(f"{type(error).__name__}: {said}".split())), _TEXT),
         service=next(filter(None, map(_service, links)), ""),
         retry_after=retry_after(error),
         overall=any(_is_overall(link) for link in links),

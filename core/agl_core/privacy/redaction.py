@@ -20,6 +20,7 @@ from agl_core.errors import AglError, RedactionError
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.spans.contents import is_structure
 from agl_core.spans.span import Span
+from agl_core.text import SEARCHED, cut_middle
 
 __all__ = ["REDACTED", "WITHHELD_PROMPT", "RedactSource", "Redaction", "clean_error"]
 
@@ -83,9 +84,12 @@ class Redaction:
         return self._without_named(text) if self._own and text else text
 
     def shown(self, text: str) -> str:
-        """Return the same for a message or an error: nothing of it, if the function fails."""
+        """Return the same for a message or an error: nothing of it, if the function fails.
+
+        A long one is cut in the middle.
+        """
         try:
-            return self.text(text)
+            return self.text(cut_middle(text, SEARCHED))
         except RedactionError:
             return REDACTED
 

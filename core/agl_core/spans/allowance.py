@@ -9,7 +9,7 @@ from typing import Any
 
 from agl_core.spans.genai import is_model_call
 from agl_core.spans.span import Span
-from agl_core.text import cut
+from agl_core.text import SEARCHED, cut
 
 __all__ = ["DROPPED", "OMITTED", "SpanAllowance", "searchable"]
 
@@ -65,11 +65,18 @@ class SpanAllowance:
 def searchable(span: Span) -> Span:
     """Return a span whose texts are short enough to be searched for what must not be in them.
 
-    To look through 50 MB takes seconds, in which no other rollout runs.
+    To look through 50 MB takes seconds, in which no other rollout runs. They are longer than what
+    is kept of them: what is cut in two here is cut off later.
     """
-    if any(_size(value) > _VALUE for value in _values(span)):
-        return _changed(span, _fitted)
+    if any(_size(value) > SEARCHED for value in _values(span)):
+        return _changed(span, _searched)
     return span
+
+
+def _searched(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] not in ("[", "{"):
+        return cut(value, SEARCHED)
+    return _fitted(value) if _size(value) > _VALUE else value
 
 
 def _values(span: Span) -> list[Any]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agl_core.faults.failures import traceback_text
 from agl_core.privacy.redaction import Redaction
 from agl_core.spans.genai import APART, SLOT
+from agl_core.tracing.exceptions import record_exception
 from agl_core.tracing.recording import Recording, SpanListener
 
 if TYPE_CHECKING:
@@ -235,8 +236,7 @@ def _record_failure(recording: Recording, error: BaseException) -> None:
     span, kind = recording.span, type(error).__name__
     try:
         if recording.capture_content:
-            span.record_exception(error)
-            span.set_status(Status(StatusCode.ERROR, f"{kind}: {error}"))
+            record_exception(span, error)
         else:
             # What an agent raises quotes what was said.
             span.add_event("exception", {"exception.type": kind})

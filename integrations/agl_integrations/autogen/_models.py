@@ -26,7 +26,7 @@ from autogen_core.models import ChatCompletionClient, CreateResult, SystemMessag
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind
 
 from agl_adapters.injection import (
     active,
@@ -40,6 +40,7 @@ from agl_adapters.injection import (
 from agl_core.prompts.binding import current_binding
 from agl_core.prompts.slots import Role
 from agl_core.spans.genai import SLOT
+from agl_core.tracing.exceptions import record_exception
 from agl_core.tracing.tracing import Tracing
 from agl_integrations.autogen._attributes import model_request, model_response
 from agl_integrations.autogen._coverage import Coverage
@@ -172,8 +173,7 @@ class _RecordedCall(Coverage):
 
     def _fail(self, error: BaseException) -> None:
         self._span.set_attribute("error.type", type(error).__qualname__)
-        self._span.record_exception(error)
-        self._span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+        record_exception(self._span, error)
 
     def _end(self) -> None:
         self._span.end()

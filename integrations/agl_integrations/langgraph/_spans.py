@@ -18,6 +18,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from agl_core.prompts.binding import current_binding
 from agl_core.spans import genai
+from agl_core.tracing.exceptions import record_exception
 from agl_core.tracing.tracing import Tracing
 from agl_integrations.langgraph._attributes import chat_request, chat_response, tool_result
 from agl_integrations.langgraph._enclosing import innermost, make_current
@@ -238,8 +239,7 @@ class _Handler(BaseCallbackHandler):
             span.add_event(type(error).__name__)  # an interrupt, or a command for the parent graph
         elif not isinstance(error, GeneratorExit):  # which is a stream that nobody read to the end
             span.set_attribute("error.type", type(error).__qualname__)
-            span.record_exception(error)
-            span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+            record_exception(span, error)
         span.end()
 
 

@@ -533,7 +533,11 @@ def test_of_a_huge_error_both_ends_are_kept(attempt: Callable[..., Attempt]) -> 
     assert len(str(root.to_json())) < 1_000_000
 
 
-def test_of_a_huge_text_not_all_is_searched_for_what_must_not_be_written() -> None:
+HUGE = "word " * 1_000_000
+
+
+@pytest.mark.parametrize("kind", ["error", "cause", "output", "data", "feedback"])
+def test_of_a_huge_text_not_all_is_searched_for_what_must_not_be_written(kind: str) -> None:
     """It would take seconds, in which nobody else runs."""
     searched: list[int] = []
 
@@ -541,13 +545,21 @@ def test_of_a_huge_text_not_all_is_searched_for_what_must_not_be_written() -> No
         searched.append(len(text))
         return text
 
-    def fail(task: Any) -> None:
-        raise ValueError("word " * 1_000_000)
+    def make(task: Any) -> Any:
+        if kind == "error":
+            raise ValueError(HUGE)
+        if kind == "cause":
+            raise ValueError("no") from KeyError(HUGE)
+        return {"messages": [{"content": HUGE}, HUGE]} if kind == "data" else HUGE
+
+    class Rewarding(FunctionAgent):
+        def run(self, context: RolloutContext) -> Outcome:
+            return Outcome(Reward(0.5, HUGE if kind == "feedback" else ""), make(context.task))
 
     tracing = Tracing(redaction=Redaction(note))
-    done = RunningAttempt(FunctionAgent(fail), request(), tracing).run()
-    assert done.status == "failed"
-    assert 100_000 < max(searched) <= 1_001_000
+    done = RunningAttempt(Rewarding(make), request(), tracing).run()
+    assert (done.status == "failed") is (kind in ("error", "cause"))
+    assert 100_000 < max(searched) <= 400_000
     tracing.shutdown()
 
 
