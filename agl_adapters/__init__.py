@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from agl_adapters.discovery import adiscover as adiscover
     from agl_adapters.discovery import discover as discover
     from agl_adapters.exports import export as export
-    from agl_adapters.process_executor import ProcessExecutor as ProcessExecutor
-    from agl_adapters.production import PromptsInUse as PromptsInUse
-    from agl_adapters.production import use_prompts as use_prompts
-    from agl_adapters.prompt_files import load_prompts as load_prompts
-    from agl_adapters.prompt_files import save_prompts as save_prompts
+    from agl_adapters.processes import ProcessExecutor as ProcessExecutor
+    from agl_adapters.production.prompt_files import load_prompts as load_prompts
+    from agl_adapters.production.prompt_files import save_prompts as save_prompts
+    from agl_adapters.production.prompts_in_use import PromptsInUse as PromptsInUse
+    from agl_adapters.production.prompts_in_use import use_prompts as use_prompts
     from agl_adapters.report import write_report as write_report
     from agl_core.algorithms import APO as APO
     from agl_core.algorithms import GEPA as GEPA
@@ -74,10 +74,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "agl_adapters.agents": ("rollout", "wrap"),
     "agl_adapters.exports": ("export",),
-    "agl_adapters.process_executor": ("ProcessExecutor",),
+    "agl_adapters.processes": ("ProcessExecutor",),
     "agl_adapters.discovery": ("Discovery", "adiscover", "discover"),
-    "agl_adapters.production": ("PromptsInUse", "use_prompts"),
-    "agl_adapters.prompt_files": ("load_prompts", "save_prompts"),
+    "agl_adapters.production.prompts_in_use": ("PromptsInUse", "use_prompts"),
+    "agl_adapters.production.prompt_files": ("load_prompts", "save_prompts"),
     "agl_adapters.report": ("write_report",),
     "agl_core.execution.agents": ("RolloutContext", "apart", "emit_reward"),
     "agl_core.algorithms": ("APO", "GEPA", "Algorithm", "Baseline", "algorithm"),

@@ -21,7 +21,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from agl_adapters.prompt_files import load_prompts
+from agl_adapters.production.prompt_files import load_prompts
 from agl_core.datasets import load_dataset
 from agl_core.errors import AglError
 from agl_core.prompts.matching import lift

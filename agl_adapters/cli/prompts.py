@@ -15,11 +15,11 @@ from rich.text import Text
 import agl_adapters as agl
 from agl_adapters.cli.options import JsonOption
 from agl_adapters.cli.output import print_json
-from agl_adapters.drift import InUse
-from agl_adapters.production import PromptsInUse
-from agl_adapters.prompt_checks import misfits
+from agl_adapters.production.drift import InUse
+from agl_adapters.production.prompt_checks import misfits
+from agl_adapters.production.prompts_in_use import PromptsInUse
+from agl_adapters.production.source_patches import make_patch
 from agl_adapters.references import load_reference
-from agl_adapters.source_patches import make_patch
 from agl_adapters.terminal import prompts_view, standard_console
 from agl_core.errors import ConfigurationError
 from agl_core.execution.agents import Agent

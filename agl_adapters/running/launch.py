@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from agl_adapters.drift import OnDrift
-from agl_adapters.production import use_prompts
+from agl_adapters.production.drift import OnDrift
+from agl_adapters.production.prompts_in_use import use_prompts
 from agl_adapters.running.variables import IS_MAIN, VARIABLE, Launch
 from agl_core.errors import ConfigurationError
 

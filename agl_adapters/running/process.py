@@ -10,8 +10,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from agl_adapters.drift import InUse
-from agl_adapters.production import PromptsInUse
+from agl_adapters.production.drift import InUse
+from agl_adapters.production.prompts_in_use import PromptsInUse
 from agl_adapters.running.variables import IS_MAIN, VARIABLE, Launch
 from agl_core.errors import AglError
 from agl_core.prompts.binding import current_binding

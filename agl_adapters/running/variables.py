@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from agl_adapters.drift import OnDrift
+from agl_adapters.production.drift import OnDrift
 
 __all__ = ["IS_MAIN", "VARIABLE", "Launch"]
 

@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar, cast
 
-from agl_adapters.drift import InUse, OnDrift, PromptsBinding
 from agl_adapters.instrumentation import instrumented
+from agl_adapters.production.drift import InUse, OnDrift, PromptsBinding
 from agl_adapters.targets import is_async_function
 from agl_core.errors import ConfigurationError
 from agl_core.execution.agents import RolloutContext

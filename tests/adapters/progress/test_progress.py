@@ -16,7 +16,7 @@ from rich.console import Console
 import agl_adapters as agl
 from agl_adapters.injection import inject
 from agl_adapters.progress import Progress
-from agl_adapters.standing import Standing
+from agl_adapters.progress.standing import Standing
 from agl_adapters.testing import simulated_model
 from agl_core.candidates import Candidate
 from agl_core.prompts.templates import PromptTemplate
@@ -284,7 +284,9 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_how_long_it_will_take_is_told_once_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(0, 10_000, 10))
-    monkeypatch.setattr("agl_adapters.standing.time.monotonic", lambda: float(next(seconds)))
+    monkeypatch.setattr(
+        "agl_adapters.progress.standing.time.monotonic", lambda: float(next(seconds))
+    )
     standing = Standing(start=0.0, expected=100)
     assert "to go" not in standing.when()
     standing.rollouts = 25

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agl_adapters.source_patches import Patch, make_patch
+from agl_adapters.production.source_patches import Patch, make_patch
 from agl_core.errors import ConfigurationError
 from agl_core.prompts.prompt_files import PromptFile
 from agl_core.prompts.templates import Engine, PromptTemplate

@@ -13,7 +13,7 @@ from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
-from agl_adapters.worker_process import HOLD_UP, Ready, Refusal, WorkerSetup, serve
+from agl_adapters.processes.worker_process import HOLD_UP, Ready, Refusal, WorkerSetup, serve
 from agl_core.errors import ConfigurationError
 from agl_core.execution.attempts import Attempt, RolloutRequest, usage_of
 from agl_core.spans.span import Span

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from agl_adapters.literals import literal_for, literals, written
+from agl_adapters.production.literals import literal_for, literals, written
 from agl_core.errors import ConfigurationError
 from agl_core.prompts.prompt_files import PromptFile
 

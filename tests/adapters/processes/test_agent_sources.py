@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import agl_adapters as agl
-from agl_adapters.agent_sources import agent_source
+from agl_adapters.processes.agent_sources import agent_source
 from agl_core.execution.agents import Agent
 
 

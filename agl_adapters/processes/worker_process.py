@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any, Literal, cast
 
-from agl_adapters.agent_sources import AgentSource
+from agl_adapters.processes.agent_sources import AgentSource
 from agl_core import errors
 from agl_core.concurrency.event_loops import run_to_end
 from agl_core.errors import AglError

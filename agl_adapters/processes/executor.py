@@ -9,7 +9,7 @@ from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING
 
-from agl_adapters.agent_sources import agent_source
+from agl_adapters.processes.agent_sources import agent_source
 from agl_core.concurrency.runner_threads import RunnerThreads
 from agl_core.concurrency.turns import Turns
 from agl_core.errors import ConfigurationError
@@ -17,7 +17,7 @@ from agl_core.execution.agents import Agent
 from agl_core.execution.attempts import Attempt, RolloutRequest
 
 if TYPE_CHECKING:
-    from agl_adapters.workers import Worker
+    from agl_adapters.processes.workers import Worker
     from agl_core.tracing.tracing import Tracing
 
 __all__ = ["ProcessExecutor"]
@@ -60,7 +60,7 @@ class ProcessExecutor:
         Raises:
             ConfigurationError: If workers have no way to get the agent, or what redacts.
         """
-        from agl_adapters.worker_process import WorkerSetup
+        from agl_adapters.processes.worker_process import WorkerSetup
 
         try:
             ForkingPickler.dumps(tracing.redaction)
@@ -112,7 +112,7 @@ class ProcessExecutor:
         atexit.unregister(self._kill)
 
     def _hired(self) -> Worker:
-        from agl_adapters.workers import Worker
+        from agl_adapters.processes.workers import Worker
 
         worker = Worker(self._setup, self._agent, self._start_timeout)
         self._workers.add(worker)

@@ -11,8 +11,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from agl_adapters.progress.standing import Standing
 from agl_adapters.slot_views import choices_view
-from agl_adapters.standing import Standing
 from agl_adapters.terminal import prompts_view, standard_console
 from agl_core.callbacks import Callback
 from agl_core.candidates import Candidate
@@ -29,7 +29,7 @@ class Progress(Callback):
     """Shows a run as it goes: pass it to a trainer's callbacks. For one run at a time.
 
     Args:
-        console: Where to write; standard output by default. Without a terminal behind it there is
+        console: Where to write; standard output by default. Without a terminal behind it there are
             no moving lines, only a line per event.
         note: What kind of run it is, such as "simulated"; shown in the moving lines.
     """

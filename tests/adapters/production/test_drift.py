@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agl_adapters.drift import InUse, OnDrift, PromptsBinding
+from agl_adapters.production.drift import InUse, OnDrift, PromptsBinding
 from agl_core.errors import AglError, ConfigurationError, PromptDriftError
 from agl_core.prompts.provenance import Rendered
 from agl_core.prompts.templates import PromptTemplate

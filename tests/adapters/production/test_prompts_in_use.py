@@ -495,7 +495,7 @@ PLANNER, DECIDER = "langgraph:planner#system", "langgraph:decider#system"
 def booking(simulated_model: SimulatedModel, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The example's program, talking to the simulated model."""
     simulated_model.configure(scenario="room_booking")
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "examples")
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "examples")
     return import_module("langgraph_room_booking")
 
 

@@ -1,0 +1,1 @@
+"""Prompts in production: their files, the untouched program under them, patches to its source."""
