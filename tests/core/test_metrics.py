@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agl_core.algorithms import algorithm
-from agl_core.execution.agents import rollout as as_agent
+from agl_core.execution.agents import FunctionAgent
 from agl_core.metrics import CandidateMetrics, mean_metrics
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.rewards.reward import Reward
@@ -51,7 +51,7 @@ def test_each_is_reported_before_and_after(engine: SimpleNamespace, test: Any) -
             session.report(resources)
 
     trainer = Trainer(propose, initial_resources={"prompt_template": "Be."})
-    result = trainer.fit(as_agent(agent), range(8), range(8), test_dataset=test)
+    result = trainer.fit(FunctionAgent(agent), range(8), range(8), test_dataset=test)
 
     seed, best = result.history[:2]
     assert seed.metrics == {"right": 0.5, "short": 0.75}

@@ -29,7 +29,7 @@ from agl_core.errors import (
     RunInUseError,
     StoreError,
 )
-from agl_core.execution.agents import FunctionAgent, rollout
+from agl_core.execution.agents import FunctionAgent
 from agl_core.execution.executors import LocalExecutor
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.result import TrainResult
@@ -59,7 +59,7 @@ def score(task: Any, text: str) -> float:
 pytestmark = pytest.mark.usefixtures("few_resamples")
 
 
-@rollout
+@FunctionAgent
 def booking(task: Any, prompt_template: PromptTemplate) -> float:
     return score(task, prompt_template.format())
 
@@ -72,7 +72,7 @@ async def louder(session: Any) -> None:
         session.report({"prompt_template": text})
 
 
-@rollout
+@FunctionAgent
 def hearing(task: Any, prompt_template: PromptTemplate) -> float:
     return float(prompt_template.format().isupper())
 
@@ -97,7 +97,7 @@ class TestPrices:
         client = engine.ScriptedModel()
         ran: list[Any] = []
 
-        @rollout
+        @FunctionAgent
         def agent(task: Any, prompt_template: PromptTemplate) -> float:
             ran.append(task)
             return 0.0
@@ -118,7 +118,7 @@ class TestPatience:
     def test_ends_a_search_that_finds_nothing(
         self, engine: SimpleNamespace, search: Any, patience: int
     ) -> None:
-        @rollout
+        @FunctionAgent
         def deaf(task: Any, prompt_template: PromptTemplate) -> float:
             return float(prompt_template.format() != "" and task % 2)
 
@@ -288,7 +288,7 @@ class TestAcceptance:
             return float(task % 6 < 3 + (prompt_template.format().isupper() and task < 112))
 
         trainer = Trainer(louder, initial_resources=SEED, **options)
-        return trainer.fit(rollout(a_little), range(100, 124))
+        return trainer.fit(FunctionAgent(a_little), range(100, 124))
 
     def test_a_gain_is_given_back_by_default(self) -> None:
         result = self.fit()
@@ -339,7 +339,7 @@ class TestClients:
     def test_of_the_program_work_in_run_after_run(self, served_model: SimulatedModel) -> None:
         client = openai.AsyncOpenAI()
 
-        @rollout
+        @FunctionAgent
         async def agent(task: Any, prompt_template: PromptTemplate) -> float:
             answer = await client.chat.completions.create(
                 model="m",
@@ -402,7 +402,7 @@ class TestDev:
             Trainer(Baseline(), initial_resources=SEED).dev(failing, VAL)
 
 
-@rollout
+@FunctionAgent
 def failing(task: Any, prompt_template: PromptTemplate) -> float:
     return 1 / 0
 
@@ -487,7 +487,7 @@ class TestBadInput:
     def test_costs_no_rollout_and_takes_no_name(self) -> None:
         calls: list[Any] = []
 
-        @rollout
+        @FunctionAgent
         def agent(task: Any, prompt_template: PromptTemplate) -> float:
             calls.append(prompt_template.format(**task))
             return 1.0
@@ -508,7 +508,7 @@ class TestBadInput:
         Trainer(Baseline(), initial_resources=SEED, store=store, run="r").fit(agent, [{"x": 1}])
 
     def test_in_rewards_names_the_task(self) -> None:
-        @rollout
+        @FunctionAgent
         def agent(task: Any, prompt_template: PromptTemplate) -> Any:
             prompt_template.format()
             return None if task == 105 else 1.0
@@ -536,14 +536,14 @@ class TestBadInput:
             APO("m", **SMALL), initial_resources=SEED, client=client, callbacks=[watcher]
         )
         with pytest.raises(RolloutError, match="no rollout read a prompt"):
-            trainer.fit(rollout(lambda task, prompt_template: 0.5), TRAIN, VAL)
+            trainer.fit(FunctionAgent(lambda task, prompt_template: 0.5), TRAIN, VAL)
         assert len({rollout.id.split("/")[0] for rollout in watcher.run}) == 1  # the seed's alone
         assert client.requests == []
 
     def test_a_wrong_key_costs_one_call(self, served_model: SimulatedModel) -> None:
         served_model.configure(faults=[Fault("401")])
 
-        @rollout
+        @FunctionAgent
         def agent(task: Any, prompt_template: PromptTemplate) -> float:
             with openai.OpenAI() as client:
                 client.chat.completions.create(
@@ -607,7 +607,7 @@ class TestCleanUp:
     async def test_cancelling_ends_the_run_at_once(self) -> None:
         inside, started = [0], asyncio.Event()
 
-        @rollout
+        @FunctionAgent
         async def agent(task: Any, prompt_template: PromptTemplate) -> float:
             if task == 100:
                 return 1.0
@@ -645,7 +645,7 @@ class TestResume:
     ) -> None:
         ran: list[str] = []
 
-        @rollout
+        @FunctionAgent
         def agent(task: Any, prompt_template: PromptTemplate, rollout: Any) -> float:
             ran.append(rollout.id)
             return score(task, prompt_template.format())
@@ -743,7 +743,7 @@ class TestResume:
             finally:
                 trainer.store.close()
 
-        @rollout
+        @FunctionAgent
         def slow(task: Any, prompt_template: PromptTemplate) -> float:
             time.sleep(0.02)
             return float(bool(prompt_template.format()))
@@ -759,7 +759,7 @@ class TestResume:
 
     def test_of_a_changed_program_is_refused(self) -> None:
         def agent(text: str) -> Any:
-            @rollout
+            @FunctionAgent
             def shouting(task: Any, prompt_template: PromptTemplate) -> float:
                 return float(prompt_template.format().isupper() and bool(text))
 
@@ -814,7 +814,7 @@ class TestTwoOnOneRun:
     def test_the_second_is_refused_before_it_does_anything(self, tmp_path: Path) -> None:
         refused: list[str] = []
 
-        @rollout
+        @FunctionAgent
         def agent(task: Any, prompt_template: PromptTemplate) -> float:
             if not refused:
                 for resume in (False, True):
@@ -938,11 +938,11 @@ class TestBudget:
 
 PROGRAM = """
 import sys, time
-from agl_core.execution.agents import rollout
+from agl_core.execution.agents import FunctionAgent
 from agl_core.algorithms import algorithm
 from agl_core.trainer import Trainer
 
-@rollout
+@FunctionAgent
 def agent(task, prompt_template):
     text = prompt_template.format()
     if text == "slow":

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from agl_core.code_identity import code_identity
 from agl_core.errors import ConfigurationError
@@ -27,7 +27,6 @@ __all__ = [
     "RolloutContext",
     "apart",
     "emit_reward",
-    "rollout",
 ]
 
 
@@ -232,21 +231,6 @@ class FunctionAgent:
         if name == "prompt_template" and len(resources) == 1:
             return next(iter(resources))
         return None
-
-
-@overload
-def rollout(function: Callable[..., Any]) -> FunctionAgent: ...
-@overload
-def rollout() -> Callable[[Callable[..., Any]], FunctionAgent]: ...
-def rollout(
-    function: Callable[..., Any] | None = None,
-) -> FunctionAgent | Callable[[Callable[..., Any]], FunctionAgent]:
-    """Make an agent of a function, sync or async, that runs a task and returns its reward.
-
-    The function is given its arguments by name; see `FunctionAgent`. It returns a number, a
-    `Reward`, or None after `emit_reward`.
-    """
-    return FunctionAgent if function is None else FunctionAgent(function)
 
 
 def emit_reward(

@@ -271,12 +271,8 @@ class Ledger:
                 meter.used += took
                 self._learn(reserved.model, took.output_tokens)
 
-    def learn(self, model: str, output_tokens: int) -> None:
-        """Take note of the length of an answer."""
-        with self._lock:
-            self._learn(model, output_tokens)
-
     def _learn(self, model: str, output_tokens: int) -> None:
+        """Take note of the length of an answer."""
         self._longest[model] = max(output_tokens, self._longest.get(model, 0))
 
     @property

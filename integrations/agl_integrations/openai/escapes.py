@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-import wrapt
-from openai._base_client import AsyncAPIClient, SyncAPIClient
+from openai._base_client import AsyncAPIClient
 from openai._legacy_response import LegacyAPIResponse
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
@@ -25,6 +24,7 @@ from agl_core.faults.failures import traceback_text
 from agl_core.spans.genai import TokenUsage, message_attributes, response_attributes
 from agl_core.tracing.tracing import Tracing, in_slot
 from agl_integrations.openai.calls import request_span
+from agl_integrations.openai.requests import wrapped_requests
 
 __all__ = ["EscapedRequests", "Injected"]
 
@@ -50,19 +50,9 @@ class EscapedRequests:
         self._injected = injected
         self._records = records
 
-    @contextmanager
-    def caught(self) -> Generator[None]:
+    def caught(self) -> AbstractContextManager[None]:
         """Catch them in the block."""
-        found = [(kind, vars(kind)["request"]) for kind in (SyncAPIClient, AsyncAPIClient)]
-        wrappers = [wrapt.FunctionWrapper(method, self._request) for _, method in found]
-        for (kind, _), wrapper in zip(found, wrappers, strict=True):
-            setattr(kind, "request", wrapper)  # noqa: B010 - pyright knows it as a method
-        try:
-            yield
-        finally:
-            for (kind, method), wrapper in zip(found, wrappers, strict=True):
-                if vars(kind)["request"] is wrapper:
-                    setattr(kind, "request", method)  # noqa: B010
+        return wrapped_requests(self._request)
 
     def _request(
         self,

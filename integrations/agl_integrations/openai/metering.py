@@ -6,38 +6,28 @@ use it: LangChain's OpenAI models, the OpenAI Agents SDK, AutoGen's clients for 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import openai
-import wrapt
-from openai._base_client import AsyncAPIClient, SyncAPIClient
+from openai._base_client import AsyncAPIClient
 from openai._legacy_response import LegacyAPIResponse
 from openai.types.chat import ChatCompletion
 from openai.types.responses import Response
 
 from agl_core.spans.genai import TokenUsage
 from agl_core.spending.metering import MeteredCall, metered_call
+from agl_integrations.openai.requests import wrapped_requests
 
 __all__ = ["metered_requests", "tokens_used"]
 
 _URLS = frozenset({"/chat/completions", "/completions", "/responses"})
 
 
-@contextmanager
-def metered_requests() -> Generator[None]:
+def metered_requests() -> AbstractContextManager[None]:
     """Meter the requests of all clients in the block."""
-    found = [(kind, vars(kind)["request"]) for kind in (SyncAPIClient, AsyncAPIClient)]
-    wrappers = [wrapt.FunctionWrapper(method, _request) for _, method in found]
-    for (kind, _), wrapper in zip(found, wrappers, strict=True):
-        setattr(kind, "request", wrapper)  # noqa: B010 - pyright knows it as a method
-    try:
-        yield
-    finally:
-        for (kind, method), wrapper in zip(found, wrappers, strict=True):
-            if vars(kind)["request"] is wrapper:
-                setattr(kind, "request", method)  # noqa: B010
+    return wrapped_requests(_request)
 
 
 def tokens_used(result: Any) -> TokenUsage | None:

@@ -15,7 +15,7 @@ import pytest
 from agl_adapters.testing import Fault, SimulatedModel
 from agl_core.algorithms import algorithm
 from agl_core.errors import ConfigurationError, JudgeError, ModelError, RewardError
-from agl_core.execution.agents import rollout
+from agl_core.execution.agents import FunctionAgent
 from agl_core.faults.backoff import Backoff
 from agl_core.faults.failures import is_transient
 from agl_core.judges.judge import Judge, judge
@@ -201,7 +201,7 @@ def judged(made: Judge, is_async: bool) -> Any:
         prompt_template.format()
         return await made.acall(task, "It is M12." if task["good"] else "I do not know.")
 
-    return rollout(asynchronous if is_async else sync)
+    return FunctionAgent(asynchronous if is_async else sync)
 
 
 def evaluated(agent: Any, tasks: list[Any]) -> Any:
@@ -265,7 +265,7 @@ def test_what_gets_no_grade_has_no_score() -> None:
 
         return agent
 
-    (evaluation,), result = evaluated(rollout(answer("x")), TASKS)
+    (evaluation,), result = evaluated(FunctionAgent(answer("x")), TASKS)
     assert [done.status for done in evaluation] == ["succeeded", "unavailable"] * 3
     assert [done.score for done in evaluation] == [1.0, None] * 3
     assert "gave no grade in 2 answers" in (evaluation[1].error or "")
