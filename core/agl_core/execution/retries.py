@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import TypeVar
@@ -50,7 +49,6 @@ class Retries:
             AglError: If further work was refused before the first attempt.
         """
         number = counted = 0
-        began = math.inf
         result: list[T] = []
         while True:
             async with AsyncExitStack() as stack:
@@ -62,7 +60,6 @@ class Retries:
                         raise
                     return result[0]
                 number += 1
-                began = min(began, call.began)
                 result[:] = [await attempt(number)]
                 found = trouble(result[0])
                 if found is None:
@@ -70,7 +67,7 @@ class Retries:
                     return result[0]
                 counted += call.failed(found)
             if counted >= (_SLOW if found.slow else self._services.backoff.attempts):
-                self._services.lost(found, began)
+                self._services.lost(found)
                 return result[0]
             wait = self._services.backoff.seconds(max(1, counted), found.retry_after)
             try:

@@ -23,8 +23,16 @@ __all__ = ["Call", "Lane", "Services"]
 
 _DOWN = 3
 """So many cool-downs without an answer in between: the service is down."""
-_LOST = 8
-"""So many rollouts and calls given up that all began after the last answer end the run."""
+_SURE = 2
+"""So many failures without an answer in between that are not about what was asked show that it is
+the service."""
+_MANY = 8
+"""So many of any kind show it, or as many as there are calls under way, if those are more: one lost
+connection may be all of theirs."""
+_PATIENT = 4
+"""What is down is tried again after this part of the time that it has been."""
+_STEPS = 8
+"""In so many steps the number of calls goes from what is enough to twice that."""
 
 
 class Services:
@@ -50,8 +58,7 @@ class Services:
         self.lanes: list[Lane] = []
         self._callback = callback
         self._hosts: dict[str, _Host] = {}
-        self._answered: float | None = None
-        self._lost = 0
+        self._answered_once = False
 
     def lane(self, *services: str) -> Lane:
         """Return a lane for calls of one kind, to services of which some may be known already."""
@@ -67,7 +74,7 @@ class Services:
 
     def answered(self, hosts: set[_Host]) -> None:
         """Take note that services did their part."""
-        self._answered, self._lost = self.clock(), 0
+        self._answered_once = True
         for host in hosts:
             if self._is_down(host):
                 self._callback.on_warning(f"{host.title} is back: the run goes on")
@@ -78,10 +85,11 @@ class Services:
         if trouble.final:
             self._end(f"the quota is used up: {trouble.text}")
         now, was_down = self.clock(), self._is_down(host)
-        if host.failed(trouble, began, now, self.backoff):
-            for lane in self.lanes:
-                if host in lane.hosts:
-                    lane.narrow(now, alone=host.cool_downs >= _DOWN)
+        lanes = [lane for lane in self.lanes if host in lane.hosts]
+        many = max(_MANY, sum(lane.inside for lane in lanes))
+        if host.failed(trouble, began, now, self.backoff, many):
+            for lane in lanes:
+                lane.narrow(now, alone=host.cool_downs >= _DOWN)
         if not self._is_down(host):
             return True
         outage = now - host.since
@@ -92,58 +100,46 @@ class Services:
                 f"{host.title} is down ({trouble.text}): the run waits for it, for up to "
                 f"{self.backoff.outage:g} seconds"
             )
-        return False
+        # Where it may be what was asked all the same, others are to have their turn.
+        return not trouble.overall
 
-    def lost(self, trouble: Trouble, began: float) -> None:
-        """Take note that a rollout or a call was given up, of which the first attempt began then.
-
-        What began before the last answer says nothing of the service: others that were under way
-        with it were answered. Those with trouble are the last of a batch to end, since they are
-        tried again.
-        """
-        if self._answered is None:
-            if trouble.overall:
-                self._end(
-                    f"{self.host(trouble.service).title} cannot be used: "
-                    f"{trouble.text.rstrip('.')}. "
-                    "Is it up, and the one that you mean "
-                    "(OPENAI_BASE_URL, or what the program sets)?"
-                )
-            return
-        self._lost += began >= self._answered
-        if self._lost >= _LOST:
+    def lost(self, trouble: Trouble) -> None:
+        """Take note that a rollout or a call was given up: before any answer, that is the end."""
+        host = self.host(trouble.service)
+        if not self._answered_once and (trouble.overall or host.cool_downs >= _DOWN):
             self._end(
-                f"{self._lost} rollouts and model calls began since the last answer, and all "
-                f"failed for reasons that are not theirs; the last one: {trouble.text}"
+                f"{host.title} cannot be used: {trouble.text.rstrip('.')}. "
+                "Is it up, and the one that you mean (OPENAI_BASE_URL, or what the program sets)?"
             )
 
     def _end(self, message: str) -> None:
         """End the run: with the best so far, if there can be any."""
-        if self._answered is not None:
+        if self._answered_once:
             self.ledger.stop("unavailable", message)
         else:
             self.ledger.refuse(ModelError(message))
 
     def _is_down(self, host: _Host) -> bool:
         # One that has never answered may just have a wrong address: nothing to wait for.
-        return self._answered is not None and host.cool_downs >= _DOWN
+        return self._answered_once and host.cool_downs >= _DOWN
 
 
 class Lane:
     """Calls of one kind, such as the rollouts: how many of them may go at once.
 
     Any number, until a service that they call is overloaded. Then half as many as there were, and
-    one more each time that all of them were answered; one alone, while it is down.
+    more each time that all of them were answered; one alone, while it is down.
     """
 
     def __init__(self, services: Services, hosts: list[_Host]) -> None:
         self.hosts = set(hosts)
         self._services = services
-        self._inside = 0
+        self.inside = 0
         self._most = 0
         self._limit = math.inf
         self._enough = 0.0
         self._narrowed = 0.0
+        self._widened = True
         self._changed = asyncio.Event()
 
     @asynccontextmanager
@@ -155,30 +151,34 @@ class Lane:
         """
         ledger, clock = self._services.ledger, self._services.clock
         ledger.raise_if_refused()
-        while (wait := self._until - clock()) > 0 or self._inside + 1 > self._limit:
+        while (wait := self._until - clock()) > 0 or self.inside + 1 > self._limit:
             await ledger.unless_refused(self._waited(wait))
-        self._inside += 1
-        self._most = max(self._most, self._inside)
+        self.inside += 1
+        self._most = max(self._most, self.inside)
         try:
             yield Call(self._services, self, clock())
         finally:
-            self._inside -= 1
+            self.inside -= 1
             self._wake()
 
     def narrow(self, now: float, alone: bool) -> None:
-        """Let fewer in."""
+        """Let fewer in. What is thought to be enough is halved once, until there are answers."""
         self._narrowed = now
-        if not alone:
-            self._enough = max(1.0, self._inside / 2)
-        self._limit = 1.0 if alone else self._enough
+        half = max(1.0, self.inside / 2)
+        if self._widened:
+            self._enough, self._widened = half, False
+        self._limit = 1.0 if alone else half
 
     def widen(self, began: float) -> None:
         """Let more in, for an answer to what began since it was narrowed.
 
-        Quickly up to what was thought to be enough, slowly from there on.
+        Twice as many each time that all were answered, up to what was thought to be enough, and an
+        eighth of that more from there on.
         """
         if began > self._narrowed and self._limit < math.inf:
-            self._limit += 1.0 if self._limit < self._enough else 1.0 / self._limit
+            self._widened = True
+            fewer = self._limit < self._enough
+            self._limit += 1.0 if fewer else max(1.0, self._enough / _STEPS) / self._limit
             if self._limit >= self._most:
                 self._limit = math.inf
             self._wake()
@@ -204,12 +204,12 @@ class Call:
     def __init__(self, services: Services, lane: Lane, began: float) -> None:
         self._services = services
         self._lane = lane
-        self.began = began
+        self._began = began
 
     def answered(self) -> None:
         """Take note that the services did their part."""
         self._services.answered(self._lane.hosts)
-        self._lane.widen(self.began)
+        self._lane.widen(self._began)
 
     def failed(self, trouble: Trouble) -> bool:
         """Take note of a failure of the world.
@@ -220,15 +220,15 @@ class Call:
         """
         host = self._services.host(trouble.service)
         self._lane.hosts.add(host)
-        return self._services.failed(host, trouble, self.began)
+        return self._services.failed(host, trouble, self._began)
 
 
 class _Host:
     """One service: until when nobody calls it.
 
-    Two failures in a row that are not about what was asked (rate limits, nobody there) start a
-    cool-down, longer each time until there is an answer. What began before a cool-down starts no
-    other one.
+    Two failures without an answer in between that are not about what was asked (rate limits, nobody
+    there) start a cool-down, longer each time until there is an answer; so do as many of any kind
+    as there are calls under way. What began before a cool-down starts no other one.
     """
 
     def __init__(self, name: str) -> None:
@@ -238,23 +238,29 @@ class _Host:
         """When it first failed after its last answer."""
         self.cool_downs = 0
         self._failures = 0
+        self._overall = 0
         self._cooled = 0.0
 
     def answered(self) -> None:
-        self._failures = self.cool_downs = 0
+        self._failures = self._overall = self.cool_downs = 0
 
-    def failed(self, trouble: Trouble, began: float, now: float, backoff: Backoff) -> bool:
+    def failed(
+        self, trouble: Trouble, began: float, now: float, backoff: Backoff, many: int
+    ) -> bool:
         """Take note of a failure; return whether it starts a cool-down."""
         if trouble.retry_after is not None:
             self.until = max(self.until, now + backoff.at_most(trouble.retry_after))
-        if not trouble.overall:
-            return False
         self._failures += 1
+        self._overall += trouble.overall
         if self._failures == 1:
             self.since = now
-        if self._failures == 1 or began <= self._cooled:
+        if (self._overall < _SURE and self._failures < many) or began <= self._cooled:
             return False
         self.cool_downs += 1
         self._cooled = now
-        self.until = max(self.until, now + backoff.seconds(self.cool_downs, trouble.retry_after))
+        wait = backoff.seconds(self.cool_downs, None)
+        if self.cool_downs > _DOWN:
+            # One alone tries it: that is no stampede, and a long wait would outlast the outage.
+            wait = min(wait, max(backoff.seconds(1, None), (now - self.since) / _PATIENT))
+        self.until = max(self.until, now + wait)
         return True
