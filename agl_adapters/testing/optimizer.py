@@ -4,7 +4,8 @@ The simulated model understands no language; it recognizes these calls by their 
 A request that offers tools is an agent's.
 
 1. *Rewrite*: its texts hold a suggestion of an earlier critique (`The prompt should say: ...`) and
-   a prompt to change (see `agl_adapters.testing.prompts`).
+   a prompt to change (see `agl_adapters.testing.prompts`), and they do not ask to write a critique:
+   one that is asked for may be told of earlier suggestions, such as those that failed.
 2. *Critique*: one message holds whole transcripts (a request, what the tools gave, an answer).
 3. *Reflection*, as GEPA's: a critique that also holds a prompt and a sentence that asks to write,
    provide, propose or return a new, improved or revised prompt or instruction. It is answered by
@@ -45,6 +46,9 @@ NEW_PROMPT = re.compile(
     r"\b(?:instructions?|prompts?)\b",
     re.IGNORECASE,
 )
+WRITE_CRITIQUE = re.compile(
+    r"(?:^|[.!?:]\s+|\n[\s\-*\d.)]*)write\b[^.\n]{0,40}\bcritique\b", re.IGNORECASE
+)
 REWRITE = re.compile(
     r"\b(?:re-?write|revise|edit|improve|update)\b[^.\n]{0,40}\b(?:instructions?|prompts?)\b",
     re.IGNORECASE,
@@ -75,9 +79,10 @@ def optimizer_reply(call: Call, scenario: Scenario, rng: random.Random) -> Reply
     text = SEPARATOR.join(message.text for message in call.messages)
     prompts = find_prompts(text)
     suggestions = [Suggestion(m["sentence"].strip(), m["slot"]) for m in SUGGESTION.finditer(text)]
-    if suggestions and prompts:
-        return _rewrite(text, prompts, suggestions, scenario, rng)
     breaches = _breaches(call, scenario)
+    critique = breaches is not None and WRITE_CRITIQUE.search(text)
+    if suggestions and prompts and not critique:
+        return _rewrite(text, prompts, suggestions, scenario, rng)
     if breaches is not None:
         named = scenario.critic.suggest(breaches, scenario.rules, rng)
         if prompts and NEW_PROMPT.search(text):

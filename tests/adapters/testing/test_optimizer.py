@@ -128,6 +128,12 @@ def test_a_rewrite_that_also_shows_runs_is_a_rewrite() -> None:
     assert ask(text) == f"{SEED}\nSmile."
 
 
+def test_a_critique_that_is_told_of_failed_edits_is_a_critique() -> None:
+    failed = "<failed_edit>\n- The prompt should say: Smile.\n</failed_edit>"
+    text = f"# Prompts\n{tagged('p', SEED)}\n# Runs\n{run()}\n{CRITIQUE}\n# Earlier edits\n{failed}"
+    assert suggested(ask(text)) == ["smallest"]
+
+
 def test_gepa_reflection_gets_a_new_instruction_in_a_fence() -> None:
     from gepa.strategies.instruction_proposal import InstructionProposalSignature
 
