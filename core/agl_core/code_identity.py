@@ -20,6 +20,8 @@ __all__ = ["code_identity", "parts_of"]
 _DEPTH = 4
 _ADDRESS = re.compile(r"0x[0-9a-f]+")
 _OF_C = (BuiltinFunctionType, type(str.strip), operator.itemgetter, operator.attrgetter)
+_STORE_ATTRIBUTES = frozenset({dis.opmap["STORE_ATTR"]})
+_STORE_VARIABLES = frozenset({dis.opmap["STORE_GLOBAL"], dis.opmap["STORE_DEREF"]})
 _MACHINERY = frozenset({"agl_core", "agl_adapters", "agl_integrations"})
 
 
@@ -148,8 +150,10 @@ def _called(kind: type, method: str) -> list[FunctionType]:
 
 def _stored(code: CodeType, *, attributes: bool = False) -> set[str]:
     """Return the variables outside of it that a function assigns; or attributes, of anything."""
-    operations = ("STORE_ATTR",) if attributes else ("STORE_GLOBAL", "STORE_DEREF")
-    found = {str(i.argval) for i in dis.get_instructions(code) if i.opname in operations}
+    operations = _STORE_ATTRIBUTES if attributes else _STORE_VARIABLES
+    found: set[str] = set()
+    if not operations.isdisjoint(code.co_code[::2]):  # to read instructions takes long
+        found = {str(i.argval) for i in dis.get_instructions(code) if i.opcode in operations}
     inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
     return found.union(*(_stored(c, attributes=attributes) for c in inner))
 

@@ -282,12 +282,13 @@ class Ledger:
     @property
     def _certain(self) -> ModelUsage:
         """What is spent, that of rollouts in flight and what may be included."""
-        return sum((m.used + m.assumed for m in self._meters), self._spent + self._held)
+        in_flight = (usage for meter in self._meters for usage in (meter.used, meter.assumed))
+        return ModelUsage.total((self._spent, self._held, *in_flight))
 
     @property
     def _pending(self) -> ModelUsage:
         """What is reserved for calls that are being made."""
-        return sum((meter.pending for meter in self._meters), self._calls)
+        return ModelUsage.total((self._calls, *(meter.pending for meter in self._meters)))
 
     def _wake(self) -> None:
         """Let those who wait for room look again."""
@@ -304,9 +305,12 @@ class Ledger:
         with self._lock:
             known = not rollout or self._largest is not None
             room = known or not (self._meters and self._is_measured)
-            certain = self._certain
-            claimed = sum((meter.claim for meter in self._meters), self._spent + self._held)
-            waiting = claimed + self._calls + certain * -1
+            certain = waiting = _NOTHING
+            if self._is_measured:  # else nobody asks, and many are in flight
+                certain = self._certain
+                claims = (meter.claim for meter in self._meters)
+                claimed = ModelUsage.total((self._spent, self._held, self._calls, *claims))
+                waiting = claimed + certain * -1
             for reason, cap, taken, reserved, aside in self._accounts(
                 certain + bound, waiting, rollout
             ):
