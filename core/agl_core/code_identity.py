@@ -9,7 +9,9 @@ import functools
 import hashlib
 import inspect
 import operator
+import os
 import re
+import sysconfig
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
@@ -22,6 +24,9 @@ _ADDRESS = re.compile(r"0x[0-9a-f]+")
 _OF_C = (BuiltinFunctionType, type(str.strip), operator.itemgetter, operator.attrgetter)
 _STORE_ATTRIBUTES = frozenset({dis.opmap["STORE_ATTR"]})
 _STORE_VARIABLES = frozenset({dis.opmap["STORE_GLOBAL"], dis.opmap["STORE_DEREF"]})
+_INSTALLED = tuple(
+    os.path.join(sysconfig.get_path(name), "") for name in ("purelib", "platlib", "stdlib")
+)
 _MACHINERY = frozenset({"agl_core", "agl_adapters", "agl_integrations"})
 
 
@@ -159,8 +164,12 @@ def _stored(code: CodeType, *, attributes: bool = False) -> set[str]:
 
 
 def _text(function: FunctionType) -> str:
-    """Return the source of a function without comments and layout; else what it was compiled to."""
-    if function.__name__ != "<lambda>":
+    """Return the source of a function without comments and layout; else what it was compiled to.
+
+    Of what is installed, it is the latter: nobody edits that, and frameworks have a lot of it.
+    """
+    installed = function.__code__.co_filename.startswith(_INSTALLED)
+    if function.__name__ != "<lambda>" and not installed:
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
             return ast.unparse(tree)

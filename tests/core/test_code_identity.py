@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import json
 import operator
 import subprocess
 import sys
@@ -178,3 +179,13 @@ def test_what_it_leaves_behind_is_no_code() -> None:
         one = code_identity(function)
         function("of today")
         assert code_identity(function) == one
+
+
+def test_the_source_of_what_is_installed_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(function: Any) -> str:
+        raise AssertionError("read")
+
+    monkeypatch.setattr("inspect.getsource", read)
+    assert code_identity(json.dumps) != code_identity(json.dump)
+    with pytest.raises(AssertionError, match="read"):
+        code_identity(program)
