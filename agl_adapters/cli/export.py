@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agl_adapters.cli.stores import STORE, StoreOption, opened
+from agl_adapters.cli.stores import STORE, StoreOption, chosen_run, opened
 from agl_adapters.exports import Format, export
 from agl_core.text import printable
 
@@ -15,8 +15,11 @@ __all__ = ["export_runs"]
 
 
 def export_runs(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="The runs' names.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where to.")],
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="The runs' names; by default the newest."),
+    ] = None,
     format: Annotated[Format, typer.Option(help="What the rows are for.")] = Format.CHAT_SFT,
     min_reward: Annotated[
         float | None,
@@ -33,5 +36,8 @@ def export_runs(
     Example: [bold]agl export first --format preference --out pairs.jsonl[/bold]
     """
     splits = split or ("train", "val")
-    count = export(opened(store), runs, out, format=format, min_reward=min_reward, splits=splits)
-    typer.echo(f"wrote {count} rows to {printable(str(out))}")
+    kept = opened(store)
+    names = runs or [chosen_run(kept, None)]
+    count = export(kept, names, out, format=format, min_reward=min_reward, splits=splits)
+    told = printable(", ".join(names))
+    typer.echo(f"wrote {count} rows to {printable(str(out))}, of run {told}")

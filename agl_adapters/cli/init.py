@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from agl_core.errors import ConfigurationError
+from agl_core.files import trouble
 from agl_core.text import printable
 
 __all__ = ["FoundProgram", "find_programs", "init"]
@@ -101,7 +102,7 @@ def init(
         try:
             path.write_text(text, encoding="utf-8")
         except OSError as error:
-            raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
+            raise ConfigurationError(f"cannot write {path}: {trouble(error)}") from error
         typer.echo(f"wrote {printable(str(path))}")
     if chosen is None:
         typer.echo("no program was found: name it in agl.toml, as agent = ")

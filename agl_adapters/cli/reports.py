@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
-from agl_adapters.cli.runs import RunName
-from agl_adapters.cli.stores import STORE, StoreOption, opened
+from agl_adapters.cli.stores import STORE, RunName, StoreOption, chosen_run, opened
 from agl_core.text import printable
 
 __all__ = ["report", "ui"]
 
 
 def report(
-    run: RunName,
+    run: RunName = None,
     store: StoreOption = STORE,
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="The file to write.")
@@ -27,8 +26,11 @@ def report(
     """
     from agl_adapters.report import write_report
 
-    path = write_report(opened(store), run, out)
-    typer.echo(f"{printable(str(path))}, {path.stat().st_size / 1e6:.1f} MB")
+    kept = opened(store)
+    name = chosen_run(kept, run)
+    path = write_report(kept, name, out)
+    size = path.stat().st_size / 1e6
+    typer.echo(f"{printable(str(path))}, {size:.1f} MB, of run {printable(name)}")
 
 
 def ui(

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from agl_adapters.cli.options import JsonOption
 from agl_adapters.cli.output import print_json
-from agl_adapters.cli.stores import STORE, StoreOption, opened
+from agl_adapters.cli.stores import STORE, RunName, StoreOption, chosen_run, opened
 from agl_adapters.terminal import changes_view, standard_console
 from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.storage.runs import known_run
@@ -25,7 +25,7 @@ __all__ = ["runs"]
 
 runs = typer.Typer(help="List, show, compare and delete runs.", no_args_is_help=True)
 
-RunName = Annotated[str, typer.Argument(metavar="RUN", help="The run's name.")]
+GivenRun = Annotated[str, typer.Argument(metavar="RUN", help="The run's name.")]
 
 
 @runs.command("list")
@@ -58,15 +58,15 @@ def list_runs(store: StoreOption = STORE, as_json: JsonOption = False) -> None:
 
 
 @runs.command()
-def show(run: RunName, store: StoreOption = STORE, as_json: JsonOption = False) -> None:
+def show(run: RunName = None, store: StoreOption = STORE, as_json: JsonOption = False) -> None:
     """Show a run: what it compared, what it found, what it changed.
 
     Example: [bold]agl runs show 20260105-101500-ab12[/bold]
     """
     kept = opened(store)
-    record = known_run(kept, run)
-    candidates = kept.candidates(run)
-    statuses = Counter(rollout["status"] for _, rollout in kept.rollouts(run))
+    record = known_run(kept, chosen_run(kept, run))
+    candidates = kept.candidates(record.name)
+    statuses = Counter(rollout["status"] for _, rollout in kept.rollouts(record.name))
     if as_json:
         result = record.result and {n: v for n, v in record.result.items() if n != "kept"}
         facts = {"settings": dict(record.settings), "result": result}
@@ -85,7 +85,7 @@ def show(run: RunName, store: StoreOption = STORE, as_json: JsonOption = False) 
 
 @runs.command()
 def compare(
-    run: RunName,
+    run: GivenRun,
     other: Annotated[str, typer.Argument(metavar="OTHER", help="The run to compare it with.")],
     store: StoreOption = STORE,
     as_json: JsonOption = False,

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from agl_core.errors import ConfigurationError
+from agl_core.files import trouble
 
 __all__ = ["Settings", "defaults", "read_settings"]
 
@@ -124,6 +125,8 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
-        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+        raise ConfigurationError(f"cannot read {path}: {trouble(error)}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is no TOML: {error}") from error
+        raise ConfigurationError(
+            f"{path} is no TOML: {error}; a line is KEY = VALUE, and texts are quoted"
+        ) from error

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from agl_adapters.production.literals import literal_for, literals, written
 from agl_core.errors import ConfigurationError
+from agl_core.files import trouble
 from agl_core.prompts.prompt_files import PromptFile
 
 __all__ = ["Patch", "make_patch"]
@@ -181,7 +182,7 @@ def _sources(paths: Sequence[Path], folder: Path) -> Iterator[_Source]:
             try:
                 source = _Source(real, name)
             except OSError as error:
-                raise ConfigurationError(f"cannot read {file}: {error.strerror}") from error
+                raise ConfigurationError(f"cannot read {file}: {trouble(error)}") from error
             except (SyntaxError, ValueError, RecursionError) as error:
                 if path == file:
                     raise ConfigurationError(f"{file} is no Python source: {error}") from error

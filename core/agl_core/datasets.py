@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from agl_core.errors import DatasetError
+from agl_core.files import trouble
 from agl_core.text import cut, printable
 
 __all__ = ["Dataset", "DatasetSource", "Split", "Task", "load_dataset"]
@@ -122,9 +123,10 @@ def load_dataset(source: DatasetSource | Dataset, split: str) -> Dataset:
 def _read_jsonl(path: Path) -> list[Any]:
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise DatasetError(f"cannot read the dataset {path}: {reason}") from error
+    except OSError as error:
+        raise DatasetError(f"cannot read the dataset {path}: {trouble(error)}") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"cannot read the dataset {path}: {error}; save it as UTF-8") from error
     items: list[Any] = []
     # Not str.splitlines: JSON text may hold line separators other than the newline.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -134,8 +136,21 @@ def _read_jsonl(path: Path) -> list[Any]:
             items.append(json.loads(line))
         # ValueError: no JSON, or an integer of thousands of digits.
         except (ValueError, RecursionError) as error:
-            raise DatasetError(f"{path}, line {number}: not valid JSON: {error}") from error
+            raise DatasetError(
+                f"{path}, line {number}: not valid JSON: {error}; {_form(text)}"
+            ) from error
     return items
+
+
+def _form(text: str) -> str:
+    """Say what form a dataset has, to somebody who gave another."""
+    try:
+        is_array = isinstance(json.loads(text), list)
+    except (ValueError, RecursionError):
+        is_array = False
+    if is_array:
+        return "the file is one JSON array: write each of its items on a line of its own"
+    return 'each line is one JSON value, such as {"question": "...", "answer": "..."}'
 
 
 def _content_hash(data: Any, where: str) -> str:

@@ -1,7 +1,8 @@
-"""Writing files so that nobody ever reads half of one."""
+"""Files: written so that nobody ever reads half of one; what is the matter if that fails."""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -10,7 +11,27 @@ from pathlib import Path
 
 from agl_core.errors import ConfigurationError
 
-__all__ = ["write_atomically"]
+__all__ = ["trouble", "write_atomically"]
+
+_REMEDIES = {
+    errno.ENOENT: "paths are relative to {folder}",
+    errno.EISDIR: "give a file in it",
+    errno.ENOTDIR: "a part of the path is a file: give another path",
+    errno.EEXIST: "a part of the path is a file: give another path",
+    errno.EACCES: "give your user access to it, or choose another file",
+    errno.EPERM: "give your user access to it, or choose another file",
+    errno.EROFS: "choose a file in another place",
+    errno.ENOSPC: "free some, or choose a file in another place",
+    errno.EDQUOT: "free some, or choose a file in another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def trouble(error: OSError) -> str:
+    """Return what is the matter with a file, and what to do about it where that is known."""
+    reason = error.strerror or str(error)
+    remedy = _REMEDIES.get(error.errno or 0)
+    return reason if remedy is None else f"{reason}; {remedy.format(folder=Path.cwd())}"
 
 
 def write_atomically(
@@ -46,5 +67,5 @@ def write_atomically(
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"cannot write {target}: {error.strerror}") from error
+        raise ConfigurationError(f"cannot write {target}: {trouble(error)}") from error
     return target

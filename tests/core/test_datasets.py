@@ -114,7 +114,9 @@ class TestJSONL:
         [
             ("", r"tasks\.jsonl holds no task"),
             ("\n \n", "holds no task"),
-            (b"\xff\xfe", "cannot read the dataset"),
+            (b"\xff\xfe", "cannot read the dataset .*; save it as UTF-8"),
+            ('{"x": 1},\n{"x": 2}', r'line 1: .*; each line is one JSON value, such as \{"'),
+            ('[\n{"x": 1}\n]', "line 1: .*; the file is one JSON array: write each of its items"),
         ],
     )
     def test_an_empty_or_unreadable_file_is_refused(
@@ -124,9 +126,11 @@ class TestJSONL:
             load_dataset(write(tmp_path / "tasks.jsonl", content), "val")
 
     def test_a_file_that_is_not_there_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(DatasetError, match=r"nowhere\.jsonl: No such file"):
+        with pytest.raises(
+            DatasetError, match=r"nowhere\.jsonl: No such file.*; paths are relative to /"
+        ):
             load_dataset(tmp_path / "nowhere.jsonl", "val")
-        with pytest.raises(DatasetError, match="Is a directory"):
+        with pytest.raises(DatasetError, match="Is a directory; give a file in it"):
             load_dataset(tmp_path, "val")
 
     def test_a_number_that_is_too_long_is_named(self, tmp_path: Path) -> None:

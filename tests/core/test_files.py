@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from agl_core.errors import ConfigurationError
-from agl_core.files import write_atomically
+from agl_core.files import trouble, write_atomically
 
 
 def test_replaces_the_file_in_one_step(tmp_path: Path) -> None:
@@ -31,7 +32,9 @@ def test_leaves_the_old_one_and_nothing_else_if_it_fails(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(ConfigurationError, match=r"cannot write .*a\.json: No space left"):
+    with pytest.raises(
+        ConfigurationError, match=r"cannot write .*a\.json: No space left on device; free some"
+    ):
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
@@ -73,3 +76,12 @@ def test_can_be_read_by_others_like_any_file(tmp_path: Path) -> None:
 def test_text_that_is_no_unicode_is_escaped(tmp_path: Path) -> None:
     path = write_atomically(tmp_path / "a.json", json.dumps("\ud83d", ensure_ascii=False))
     assert json.loads(path.read_text(encoding="utf-8")) == "\ud83d"
+
+
+def test_trouble_says_what_to_do_where_that_is_known() -> None:
+    denied = PermissionError(errno.EACCES, "Permission denied")
+    assert trouble(denied) == (
+        "Permission denied; give your user access to it, or choose another file"
+    )
+    assert trouble(OSError(errno.EIO, "Input/output error")) == "Input/output error"
+    assert trouble(OSError("broken")) == "broken"

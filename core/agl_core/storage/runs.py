@@ -11,7 +11,7 @@ from typing import Any
 from agl_core.errors import ConfigurationError
 from agl_core.storage.store import RunRecord, Store
 
-__all__ = ["begin_or_resume", "known_run", "new_run_name", "run_name"]
+__all__ = ["begin_or_resume", "known_run", "new_run_name", "newest_run", "run_name"]
 
 
 def new_run_name() -> str:
@@ -44,6 +44,18 @@ def known_run(store: Store, name: str) -> RunRecord:
             + (f"it has: {names}" if names else "it is empty")
         )
     return record
+
+
+def newest_run(store: Store) -> RunRecord:
+    """Return the run that was begun last.
+
+    Raises:
+        ConfigurationError: If the store has none.
+    """
+    runs = store.runs()
+    if not runs:
+        raise ConfigurationError(f"{store.location} holds no run")
+    return runs[-1]
 
 
 def begin_or_resume(store: Store, name: str, settings: Mapping[str, Any], resume: bool) -> None:

@@ -152,6 +152,12 @@ def test_runs_are_listed_shown_compared_and_deleted(shop: Shop) -> None:
     assert "Critique" in shown
     assert "+ " in shown
     assert shop.json("runs", "show", "first")["candidates"][0]["round"] == 0
+    newest = second["run"]
+    assert shop.json("runs", "show")["run"] == newest
+    assert shop.agl("report", "--out", "of it.html").endswith(f" MB, of run {newest}\n")
+    exported = shop.agl("export", "--out", "rows.jsonl")
+    assert exported.endswith(f" rows to rows.jsonl, of run {newest}\n")
+    assert exported != shop.agl("export", "first", "--out", "rows.jsonl")
     compared = shop.agl("runs", "compare", "first", second["run"])
     assert "Their validation tasks differ" in compared
     assert "deleted" in shop.agl("runs", "delete", second["run"], "--yes")

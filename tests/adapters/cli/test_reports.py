@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from agl_core.text import printable
+
 AGL = Path(sys.executable).parent / "agl"
 
 
@@ -24,7 +26,8 @@ def test_a_report_is_written_and_named(hostile_run: Any, tmp_path: Path) -> None
     out = tmp_path / "new folder" / "report.html"
     done = agl("report", hostile_run.name, "--store", hostile_run.path, "-o", out)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{out}, {out.stat().st_size / 1e6:.1f} MB\n"
+    size = out.stat().st_size / 1e6
+    assert done.stdout == f"{out}, {size:.1f} MB, of run {printable(hostile_run.name)}\n"
     assert out.read_text().startswith("<!doctype html>")
 
 

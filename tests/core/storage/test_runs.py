@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agl_core.errors import ConfigurationError
-from agl_core.storage.runs import begin_or_resume, new_run_name, run_name
+from agl_core.storage.runs import begin_or_resume, new_run_name, newest_run, run_name
 from agl_core.storage.sqlite import MemoryStore
 from agl_core.storage.store import RolloutKey
 
@@ -94,3 +94,11 @@ def test_other_settings_are_refused_by_name(
 def test_without_a_name_there_is_nothing_to_resume() -> None:
     with pytest.raises(ConfigurationError, match="which run is to be resumed"):
         run_name(None, resume=True)
+
+
+def test_the_newest_run_is_the_one_begun_last(store: MemoryStore) -> None:
+    store.begin_run("another", SETTINGS)
+    store.end_run("old", {})
+    assert newest_run(store).name == "another"
+    with pytest.raises(ConfigurationError, match=":memory: holds no run"):
+        newest_run(MemoryStore())
