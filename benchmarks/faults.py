@@ -153,7 +153,7 @@ def kind_of(error: str) -> str:
 
 def hits(model: SimulatedModel) -> int:
     """Return how many requests were answered by a fault."""
-    return len(model.log()) - model.usage().model_calls
+    return sum(model.hits().values())
 
 
 WORLD: dict[str, list[Fault]] = {
@@ -180,8 +180,6 @@ def world(program: str, model: SimulatedModel) -> list[Row]:
         row = Row(name, program, ROLLOUTS)
         evaluated(row, PROGRAMS[program].agent(), tasks_of(ROLLOUTS))
         row.hit = hits(model)
-        if name.startswith("slow"):
-            row.hit = round(ROLLOUTS * RATE)
         rows.append(row)
         print(table([row]).splitlines()[-1], file=sys.stderr, flush=True)
     return rows

@@ -184,7 +184,7 @@ class Soak:
             "seconds": round(seconds, 1),
             "cpu_ms_per_rollout": round(1000 * cpu / rollouts, 2),
             "requests": requests,
-            "faults": requests - model.usage().model_calls,
+            "hits": model.hits(),
             "statuses": dict(Counter(status for status, *_ in found)),
             "tried_again": sum(attempts - 1 for *_, attempts in found),
             "missing": rollouts - len(found),

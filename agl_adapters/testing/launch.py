@@ -102,6 +102,10 @@ class SimulatedModel:
 
         return ModelUsage(**self._ask("/usage"))
 
+    def hits(self) -> dict[str, int]:
+        """How often each kind of fault has hit since the start or the last reset."""
+        return self._ask("/faults")
+
     def reset(self) -> None:
         """Forget all requests: the log is empty, the same requests get the same replies again."""
         self._ask("/reset", {})

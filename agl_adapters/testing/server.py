@@ -72,6 +72,7 @@ class SimulatedService:
         self._tried: Counter[bytes] = Counter()
         self._answered: Counter[bytes] = Counter()
         self._usage: Counter[str] = Counter()
+        self._hits: Counter[str] = Counter()
 
     def application(self) -> Starlette:
         """The ASGI application."""
@@ -91,6 +92,7 @@ class SimulatedService:
                 Route("/v1/models/{id:path}", _get_model),
                 Route("/log", self._get_log),
                 Route("/usage", self._get_usage),
+                Route("/faults", self._get_faults),
                 Route("/reset", self._post_reset, methods=["POST"]),
                 Route("/configure", self._post_configure, methods=["POST"]),
             ]
@@ -128,6 +130,8 @@ class SimulatedService:
         texts = [message.text for message in call.messages]
         fault = self._faults.hit(digest, self._tried[digest], texts, self._answering)
         self._tried[digest] += 1
+        if fault is not None:
+            self._hits[fault.kind] += 1
         if fault is not None and fault.kind != FaultKind.SLOW:
             await asyncio.sleep(self._latency)
             return deliver_fault(fault, call, wire, request, self.connections)
@@ -185,6 +189,9 @@ class SimulatedService:
     async def _get_usage(self, _: Request) -> Response:
         return json_response(dict(self._usage))
 
+    async def _get_faults(self, _: Request) -> Response:
+        return json_response(dict(self._hits))
+
     async def _post_reset(self, _: Request) -> Response:
         """Forget all requests, so that the same ones get the same replies again."""
         self._log.clear()
@@ -192,6 +199,7 @@ class SimulatedService:
         self._tried.clear()
         self._answered.clear()
         self._usage.clear()
+        self._hits.clear()
         self._faults = Faults(self._faults.faults, self._seed)
         return json_response({})
 

@@ -146,6 +146,15 @@ def test_a_retry_gets_the_reply_of_a_world_without_faults(simulated_model: Simul
     assert len(simulated_model.log()) > 9
 
 
+def test_how_often_each_kind_hit_is_counted(simulated_model: SimulatedModel) -> None:
+    simulated_model.configure(faults=[Fault("500", calls=2), Fault("slow", calls=1, seconds=0.01)])
+    with openai.OpenAI(max_retries=3) as client:
+        client.responses.create(model="gpt-4o", input="Hello")
+    assert simulated_model.hits() == {"500": 2, "slow": 1}
+    simulated_model.reset()
+    assert simulated_model.hits() == {}
+
+
 def hits(faults: Faults) -> list[str | None]:
     found = (faults.hit(bytes([number]), 0, []) for number in range(200))
     return [fault.kind if fault else None for fault in found]
