@@ -23,6 +23,7 @@ from agl_adapters.agents import WrappedAgent
 from agl_adapters.cli.failures import INTERRUPTED
 from agl_adapters.cli.output import print_json, progress_console, show_result
 from agl_adapters.cli.programs import PROGRAMS, Framework, Program
+from agl_adapters.cli.stopping import stoppable
 from agl_adapters.progress import Progress
 from agl_adapters.testing.launch import simulated_model
 from agl_core.errors import ConfigurationError
@@ -130,7 +131,8 @@ def _optimize(
         seed=seed,
         callbacks=[progress],
     )
-    return trainer.fit(agent, tasks["train"], tasks["val"], test_dataset=tasks["test"])
+    with stoppable():
+        return trainer.fit(agent, tasks["train"], tasks["val"], test_dataset=tasks["test"])
 
 
 def _show_files(path: Path, result: agl.TrainResult, console: Console) -> None:

@@ -25,6 +25,7 @@ from agl_adapters.cli.options import (
     RunOptions,
 )
 from agl_adapters.cli.output import print_json, progress_console
+from agl_adapters.cli.stopping import stoppable
 from agl_adapters.progress import Progress
 from agl_adapters.terminal import spent_text, standard_console
 from agl_core.datasets import load_dataset
@@ -78,7 +79,8 @@ def evaluate(
         capture_content=privacy.content,
         callbacks=[_Progress(progress_console(as_json))],
     )
-    result = trainer.fit(agent, dataset, dataset)
+    with stoppable():
+        result = trainer.fit(agent, dataset, dataset)
     by_key = {task.key: task for task in dataset}
     rollouts = [
         agl.Rollout.from_json(record, by_key[key.task].data)

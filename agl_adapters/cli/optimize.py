@@ -31,6 +31,7 @@ from agl_adapters.cli.options import (
     TaskOptions,
 )
 from agl_adapters.cli.output import print_json, progress_console, show_result
+from agl_adapters.cli.stopping import stoppable
 from agl_adapters.progress import Progress
 from agl_adapters.terminal import standard_console
 from agl_core.errors import ConfigurationError
@@ -81,7 +82,7 @@ def optimize(  # noqa: PLR0913 - each a group
         templates=make_templates(slots.template),
         callbacks=[Progress(progress_console(as_json))],
     )
-    with closing(store):
+    with closing(store), stoppable():
         result = trainer.fit(
             agent,
             tasks.train,

@@ -103,10 +103,10 @@ def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-def interrupt(process: subprocess.Popen[str]) -> str:
+def interrupt(process: subprocess.Popen[str], number: signal.Signals = signal.SIGINT) -> str:
     """Press Ctrl-C; return what is said until it is known that it has come."""
     assert process.stdout is not None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     said = ""
     while "interrupted: the run ends when what is in flight is done" not in said:
         line = process.stdout.readline()
@@ -123,10 +123,13 @@ def is_gone(group: int) -> bool:
     return False
 
 
-def test_ctrl_c_finishes_what_is_in_flight_and_saves(folder: Folder) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_finishes_what_is_in_flight_and_saves(
+    folder: Folder, number: signal.Signals
+) -> None:
     process = folder.start()
     folder.wait_for(process, lambda: folder.waiting() == 3)
-    interrupt(process)
+    interrupt(process, number)
     (folder.path / "go on").touch()
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "")
