@@ -17,7 +17,7 @@ from agl_adapters.targets import (
     function_name,
     is_async_function,
 )
-from agl_core.code_identity import code_identity, parts_of
+from agl_core.code_identity import code_parts, parts_of
 from agl_core.errors import ConfigurationError
 from agl_core.execution.agents import Agent, FunctionAgent, Outcome, RolloutContext, apart
 from agl_core.prompts.templates import Resources
@@ -94,14 +94,14 @@ class WrappedAgent:
         """Accept any names: which slots there are is known when the program has been run."""
 
     def parts(self) -> dict[str, str]:
-        """Return what tells it from another agent of its name; see `code_identity`."""
+        """Return what tells it from another agent of its name; see `code_parts`."""
         return self._parts
 
     @functools.cached_property
     def _parts(self) -> dict[str, str]:
         # Once, before it runs: what it leaves behind in variables is no code.
-        own = {"input": code_identity(self._input), "reward": code_identity(self._reward)}
-        return {**own, **parts_of(self._target)}
+        own = code_parts({"input": self._input, "reward": self._reward})
+        return {**parts_of(self._target), **own}
 
     def run(self, context: RolloutContext) -> Outcome | Awaitable[Outcome]:
         """Run the program once on the context's task and score its output."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from agl_adapters.integration import Integration, SingleUseTarget, Target
 from agl_adapters.registry import find_integration
-from agl_core.code_identity import code_identity, parts_of
+from agl_core.code_identity import code_parts, parts_of
 from agl_core.errors import ConfigurationError, UnknownAgentError
 
 __all__ = [
@@ -31,8 +31,8 @@ class FunctionTarget:
         self._function = function
 
     def parts(self) -> dict[str, str]:
-        """Return what tells it from another one of its name; see `code_identity`."""
-        return {"function": code_identity(self._function)}
+        """Return what tells it from another one of its name; see `code_parts`."""
+        return code_parts({"function": self._function})
 
     def run(self, input: Any) -> Any:
         """Call the function; see `agl_adapters.integration.Target.run`."""
@@ -63,8 +63,8 @@ class FactoryTarget:
         self._integration = integration
 
     def parts(self) -> dict[str, str]:
-        """Return what tells it from another one of its name; see `code_identity`."""
-        return {"factory": code_identity(self._factory), **parts_of(self._first)}
+        """Return what tells it from another one of its name; see `code_parts`."""
+        return {**parts_of(self._first), **code_parts({"factory": self._factory})}
 
     def run(self, input: Any) -> Any:
         """Build the program and run it; see `agl_adapters.integration.Target.run`."""

@@ -58,6 +58,8 @@ def optimize(  # noqa: PLR0913 - each a group
     """
     if keeping.run is not None and keeping.resume is not None:
         raise ConfigurationError("--run names a new run, --resume one to go on with: give one")
+    if keeping.changed and keeping.resume is None:
+        raise ConfigurationError("--changed goes with --resume: name the run to go on with")
     if not _can_be_written(keeping.out):
         raise ConfigurationError(f"the best prompts cannot be written to {keeping.out}")
     agent = make_agent(program)
@@ -88,7 +90,7 @@ def optimize(  # noqa: PLR0913 - each a group
             tasks.train,
             tasks.val,
             test_dataset=tasks.test,
-            resume=keeping.resume is not None,
+            resume=keeping.resume is not None and ("changed" if keeping.changed else True),
         )
     try:
         result.save(keeping.out)

@@ -206,6 +206,13 @@ class KeepingOptions:
     resume: Annotated[
         str | None, typer.Option(metavar="RUN", help="Go on with this run, with its options.")
     ] = None
+    changed: Annotated[
+        bool,
+        typer.Option(
+            "--changed",
+            help="With --resume: go on though the program has changed, if that changes no score.",
+        ),
+    ] = False
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", help="Where the best prompts go.")
     ] = Path("prompts.json")

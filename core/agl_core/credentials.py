@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-__all__ = ["REMOVED", "Credentials", "without_credentials"]
+__all__ = ["REMOVED", "VARIABLE", "Credentials", "without_credentials"]
 
 REMOVED = "[secret]"
 """What stands in the place of a credential."""
@@ -51,7 +51,8 @@ _EXPRESSIONS = (
 )
 _SHORTEST = 6
 """Characters of the shortest text that an expression changes, such as ``?key=x``."""
-_VARIABLE = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?)$", re.IGNORECASE)
+VARIABLE = re.compile(r"(?:KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS?|AUTHORIZATIONS?)$", re.IGNORECASE)
+"""Finds in a name that what has it is a credential."""
 
 
 class Credentials:
@@ -67,7 +68,7 @@ class Credentials:
         self, environment: Mapping[str, str] | None = None, values: Iterable[str] = ()
     ) -> None:
         variables = os.environ if environment is None else environment
-        known = {value for name, value in variables.items() if _VARIABLE.search(name)}
+        known = {value for name, value in variables.items() if VARIABLE.search(name)}
         # The longest first: one may be part of another.
         secrets = filter(_is_secret, known.union(values))
         self._values = sorted(secrets, key=len, reverse=True)

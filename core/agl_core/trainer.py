@@ -44,7 +44,7 @@ from agl_core.session import Session
 from agl_core.spending.budgets import Budget, BudgetExhaustedError, StopReason
 from agl_core.spending.ledger import Ledger
 from agl_core.spending.prices import Price, checked_prices
-from agl_core.storage.runs import begin_or_resume, new_run_name, run_name
+from agl_core.storage.runs import Resume, begin_or_resume, new_run_name, run_name
 from agl_core.storage.store import Store
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Trainer:
         val_dataset: DatasetSource | None = None,
         *,
         test_dataset: DatasetSource | None = None,
-        resume: bool = False,
+        resume: Resume = False,
     ) -> TrainResult:
         """Search for better prompts, and block until the run has ended.
 
@@ -183,7 +183,8 @@ class Trainer:
             val_dataset: Tasks that candidates are compared on; the training tasks by default.
             test_dataset: Tasks that the algorithm never sees, for the verdict.
             resume: Go on with a run of this name, if the store has one: what its journal holds is
-                not paid for again.
+                not paid for again. ``"changed"`` goes on though the program has changed, which is
+                refused otherwise: for what changes no score, such as a log line.
 
         Raises:
             ConfigurationError: If the input cannot work; before anything is spent.
@@ -204,7 +205,7 @@ class Trainer:
         val_dataset: DatasetSource | None = None,
         *,
         test_dataset: DatasetSource | None = None,
-        resume: bool = False,
+        resume: Resume = False,
     ) -> TrainResult:
         """Do as `fit` does, on the running event loop. Cancelling it ends the run at once."""
         return await self._fit(
@@ -291,7 +292,7 @@ class Trainer:
         train_dataset: DatasetSource,
         val_dataset: DatasetSource | None,
         test_dataset: DatasetSource | None,
-        resume: bool,
+        resume: Resume,
     ) -> TrainResult:
         setup = self._setup
         agent = checked_agent(agent)
@@ -312,7 +313,12 @@ class Trainer:
                     "optimize=, freeze= or constraints=": settings["prompts"],
                 }
             )
-            begin_or_resume(setup.store, name, settings, resume)
+            changed = begin_or_resume(setup.store, name, settings, resume)
+            if changed:
+                setup.callback.on_warning(
+                    f"the program has changed since the run began ({', '.join(changed)}): scores "
+                    "so far are those of the program as it was"
+                )
             done = self._done(name)
             if done is not None:
                 return done

@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import json
 import operator
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agl_core.code_identity import code_identity, parts_of
+from agl_core.code_identity import code_identity, code_parts, parts_of
 
 PROGRAM = """
 PROMPT = "You plan trips."
@@ -186,6 +187,177 @@ def test_the_source_of_what_is_installed_is_not_read(monkeypatch: pytest.MonkeyP
         raise AssertionError("read")
 
     monkeypatch.setattr("inspect.getsource", read)
+    monkeypatch.setattr("linecache.getlines", read)
     assert code_identity(json.dumps) != code_identity(json.dump)
-    with pytest.raises(AssertionError, match="read"):
-        code_identity(program)
+
+
+PROMPTS = """
+import pathlib
+
+PLANNER = "You plan trips."
+UNUSED = "Nobody asks."
+REVIEWER = pathlib.Path(__file__).with_name("reviewer.txt").read_text()
+"""
+
+DEPENDING = """
+import datetime
+import itertools
+import os
+import random
+import time
+import uuid
+from random import random as chance
+
+import its_prompts
+from its_prompts import REVIEWER as reviewing
+
+STARTED = time.ctime()
+RUN = uuid.uuid4().hex
+PROCESS = os.getpid()
+LUCK = random.random()
+CHANCE = chance()
+TODAY = f"It is {datetime.datetime.now()} now."
+COUNTER = itertools.count()
+LOG = open(os.devnull)
+FOUND = {"start of": time.time()}
+MODEL = os.environ["ITS_MODEL"]
+API_KEY = os.environ["ITS_API_KEY"]
+STEPS = []
+
+
+class Model:
+    def __init__(self, name, temperature, api_key):
+        self.name = name
+        self.temperature = temperature
+        self.api_key = api_key
+        self.calls = 0
+        self.answers = {}
+
+    def ask(self, text):
+        self.calls += 1
+        self.answers[text] = f"an answer to {text}"
+        return self.answers[text]
+
+
+model = Model(MODEL, temperature=0.5, api_key=API_KEY)
+STEPS.append(lambda text: text + "!")
+
+
+def made_up():
+    return f"made at {time.time()} seconds"
+
+
+MADE_UP = made_up()
+
+
+def agent(task):
+    FOUND[task] = next(COUNTER)
+    told = (STARTED, RUN, PROCESS, LUCK, CHANCE, TODAY, LOG, MADE_UP, os.getenv("ITS_STYLE"))
+    return model.ask(its_prompts.PLANNER + task), reviewing, STEPS[0](task), told
+
+
+def importing(task):
+    from its_prompts import PLANNER
+    import its_prompts as prompts
+
+    return PLANNER, prompts.UNUSED
+"""
+
+
+def parts_in_another_process(
+    folder: Path, name: str = "agent", **environment: str
+) -> dict[str, str]:
+    """Return the parts of a function of the program, told after it has run."""
+    script = (
+        "import json, its_program as p; from agl_core.code_identity import code_parts; "
+        f"f = p.{name}; f('a'); print(json.dumps(code_parts({{'function': f}})))"
+    )
+    variables = {"ITS_MODEL": "small", "ITS_API_KEY": "sk-aaaaaaaa1111", **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def depending(tmp_path: Path) -> Path:
+    (tmp_path / "its_prompts.py").write_text(PROMPTS)
+    (tmp_path / "its_program.py").write_text(DEPENDING)
+    (tmp_path / "reviewer.txt").write_text("You review.")
+    return tmp_path
+
+
+def test_a_program_is_the_same_in_each_process_and_with_another_key(depending: Path) -> None:
+    one = parts_in_another_process(depending)
+    other = parts_in_another_process(
+        depending, ITS_API_KEY="sk-bbbbbbbb2222", OPENAI_API_KEY="sk-cccccccc3333"
+    )
+    assert other == one
+    assert {"its_program.STARTED", "its_program.model.temperature"} <= one.keys()
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "name"),
+    [
+        ("its_prompts.py", "You plan trips.", "Be brief.", "its_prompts.PLANNER"),
+        ("reviewer.txt", "You review.", "You approve.", "its_prompts.REVIEWER"),
+        ("its_program.py", "temperature=0.5", "temperature=0.7", "its_program.model"),
+        ("its_program.py", 'text + "!"', 'text + "?"', "its_program.STEPS"),
+        ("its_program.py", "made at", "done at", "its_program.made_up"),
+        ("its_program.py", "an answer", "no answer", "its_program.Model"),
+    ],
+)
+def test_names_what_of_a_program_has_changed(
+    depending: Path, file: str, before: str, after: str, name: str
+) -> None:
+    one = parts_in_another_process(depending)
+    path = depending / file
+    path.write_text(path.read_text().replace(before, after))
+    other = parts_in_another_process(depending)
+    changed = {part for part in one if one[part] != other.get(part)}
+    assert name in changed
+    assert all(part.startswith(name) for part in changed)
+
+
+def test_the_environment_counts_where_it_is_read(depending: Path) -> None:
+    one = parts_in_another_process(depending)
+    for variable, names in (
+        ("ITS_STYLE", {"environment ITS_STYLE"}),
+        ("ITS_MODEL", {"environment ITS_MODEL", "its_program.MODEL", "its_program.model.name"}),
+        ("NOT_ITS_OWN", set[str]()),
+    ):
+        other = parts_in_another_process(depending, **{variable: "large"})
+        assert {part for part in one if one[part] != other.get(part)} == names
+
+
+def test_what_is_imported_within_a_function_counts(depending: Path) -> None:
+    told = parts_in_another_process(depending, "importing")
+    assert {"its_prompts.PLANNER", "its_prompts.UNUSED"} <= told.keys()
+    assert "its_prompts.REVIEWER" not in told
+
+
+def test_ports_of_this_machine_and_credentials_are_left_out() -> None:
+    def asking(url: str, key: str, named: str) -> dict[str, str]:
+        held = {"url": url, "header": key, "password": named}
+        return code_parts({"function": lambda task: held})
+
+    one = asking("http://localhost:1234/v1", "Bearer abcdef123456", "one")
+    assert asking("http://localhost:4321/v1", "Bearer abcdef654321", "two") == one
+    assert asking("http://localhost:1234/v2", "Bearer abcdef123456", "one") != one
+
+
+def test_of_a_variable_that_is_not_known_by_its_source_the_value_counts() -> None:
+    def told(model: str, made: str) -> dict[str, str]:
+        variables = {"MODEL": model, "MADE": made, "__name__": "typed"}
+        exec("def agent(task): return MODEL, MADE", variables)
+        return code_parts({"function": variables["agent"]})
+
+    one = told("small", "0b87fa7e-5b4c-4f8e-9f3a-0a3e4b1c2d3e")
+    assert told("small", "1c98fa7e-5b4c-4f8e-9f3a-0a3e4b1c2d3f") == one
+    other = told("large", "0b87fa7e-5b4c-4f8e-9f3a-0a3e4b1c2d3e")
+    assert {part for part in one if one[part] != other[part]} == {"typed.MODEL"}

@@ -768,7 +768,9 @@ class TestResume:
         trainer = Trainer(louder, initial_resources=SEED, run="r")
         trainer.fit(agent("Be brief."), TRAIN, VAL)
         trainer.fit(agent("Be brief."), TRAIN, VAL, resume=True)
-        with pytest.raises(ConfigurationError, match=r"another program \(function\).* its own"):
+        with pytest.raises(
+            ConfigurationError, match=r"another program \(function: text\).* its own"
+        ):
             trainer.fit(agent("Be long, then."), TRAIN, VAL, resume=True)
 
     @pytest.mark.parametrize(

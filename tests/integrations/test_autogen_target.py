@@ -364,7 +364,7 @@ async def test_only_agents_and_teams_are_recognized(simulated_model: SimulatedMo
         assert not integration.recognizes(other)
 
 
-async def test_parts_tell_a_changed_team() -> None:
+async def test_parts_tell_a_changed_team(simulated_model: SimulatedModel) -> None:
     def parts(*agents: Any) -> dict[str, str]:
         return parts_of(find_target(team(*agents))[0])
 

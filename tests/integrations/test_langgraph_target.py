@@ -317,7 +317,7 @@ def test_parts_tell_a_changed_graph() -> None:
     one = asking("You plan trips.")
     assert asking("You plan trips.") == one
     differing = {name for name, part in asking("You plan flights.").items() if one[name] != part}
-    assert differing == {"node plan"}
+    assert differing == {"node plan: prompt"}
     other = asking("You plan trips.", "2")
     assert {"node check2"} == other.keys() - one.keys()
     assert other["edges"] != one["edges"]

@@ -796,10 +796,10 @@ async def test_parts_tell_a_changed_agent() -> None:
 
     one = parts("You sort.")
     assert parts("You sort.") == one
-    assert one.keys() == {"agent triage", "agent billing"}
+    assert {"agent triage", "agent billing"} <= one.keys()
     for changed, name in (
-        (parts("You file."), "agent triage"),
-        (parts(dynamic), "agent triage"),
-        (parts("You sort.", "You charge."), "agent billing"),
+        (parts("You file."), "agent triage.instructions"),
+        (parts(dynamic), "agent triage.instructions"),
+        (parts("You sort.", "You charge."), "agent billing.instructions"),
     ):
         assert {part for part in one if one[part] != changed[part]} == {name}

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from agl_core.code_identity import code_identity
+from agl_core.code_identity import code_parts
 from agl_core.errors import ConfigurationError
 from agl_core.prompts.binding import Binding, bound, current_binding
 from agl_core.prompts.sightings import texts_in
@@ -190,13 +190,13 @@ class FunctionAgent:
                 )
 
     def parts(self) -> dict[str, str]:
-        """Return what tells it from another agent of its name; see `code_identity`."""
+        """Return what tells it from another agent of its name; see `code_parts`."""
         return self._parts
 
     @functools.cached_property
     def _parts(self) -> dict[str, str]:
         # Once, before it runs: what it leaves behind in variables is no code.
-        return {"function": code_identity(self._function)}
+        return code_parts({"function": self._function})
 
     def run(self, context: RolloutContext) -> Outcome | Awaitable[Outcome]:
         """Call the function with the arguments that it asks for."""

@@ -95,6 +95,10 @@ class SQLiteStore:
             self._delete(name)
             self._db.execute("INSERT INTO runs (name, created, settings) VALUES (?, ?, ?)", values)
 
+    def change_run(self, name: str, settings: Mapping[str, Any]) -> None:
+        """Replace the settings of a run; see `Store`."""
+        self._write("UPDATE runs SET settings=? WHERE name=?", json.dumps(settings), name)
+
     def plan_run(self, name: str, plan: Mapping[str, Any]) -> None:
         """Write what is run; see `Store`."""
         self._write("UPDATE runs SET plan=? WHERE name=?", json.dumps(plan), name)

@@ -91,6 +91,10 @@ class Store(Protocol):
         """Create a run, anew if it holds nothing yet; else it is left as it is."""
         ...
 
+    def change_run(self, name: str, settings: Mapping[str, Any]) -> None:
+        """Replace the settings of a run: its program has changed, and it is gone on with."""
+        ...
+
     def plan_run(self, name: str, plan: Mapping[str, Any]) -> None:
         """Write what is run, replacing an earlier plan; see `Plan.to_json`."""
         ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +13,7 @@ from autogen_agentchat.messages import BaseChatMessage
 from autogen_agentchat.teams import BaseGroupChat
 from autogen_core import CancellationToken
 
+from agl_core.code_identity import code_parts
 from agl_core.errors import ConfigurationError, IntegrationError
 from agl_integrations.autogen._copies import NotCopyableError, fresh_copy, parts, reset
 
@@ -21,6 +21,13 @@ __all__ = ["TaskTarget"]
 
 _GRACE = 1.0
 """Seconds that a cancelled run gets to end."""
+
+_SETTINGS = (
+    *("_model_client", "_tools", "_handoffs", "_max_tool_iterations", "_reflect_on_tool_use"),
+    *("_output_content_type", "_selector_prompt", "_selector_func", "_candidate_func"),
+    *("_max_selector_attempts", "_allow_repeated_speaker", "_max_turns", "_termination_condition"),
+)
+"""What agents and teams are made with, under the names that they keep it by."""
 
 _Task = str | BaseChatMessage | list[BaseChatMessage]
 
@@ -89,7 +96,7 @@ class TaskTarget:
 
     def parts(self) -> dict[str, str]:
         """Return each agent with its own prompts and tools, a digest by its name."""
-        found: dict[str, str] = {}
+        found: dict[str, object] = {}
         waiting: list[Any] = [self._runner]
         while waiting:
             part = waiting.pop()
@@ -98,12 +105,10 @@ class TaskTarget:
                 continue
             messages = getattr(part, "_system_messages", None) or ()
             texts = [str(getattr(message, "content", "")) for message in messages]
-            texts.append(str(getattr(part, "_selector_prompt", "")))
-            tools = [str(getattr(tool, "name", "")) for tool in getattr(part, "_tools", ())]
-            text = "\0".join([type(part).__name__, *texts, *tools])
-            found[name] = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+            held = {key.strip("_"): getattr(part, key, None) for key in _SETTINGS}
+            found[name] = [type(part), texts, held]
             waiting += getattr(part, "_participants", ())
-        return found
+        return code_parts(found)
 
     def answer(self, output: TaskResult) -> Any:
         """Return the text of the last message; see `agl_adapters.integration.Target.answer`."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.language_models import BaseLanguageModel
 from langchain_core.messages import BaseMessage
 from langchain_core.prompts import BasePromptTemplate
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables import Runnable
+from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.tools import BaseTool
 from langgraph.pregel import Pregel
 
-from agl_core.code_identity import code_identity
+from agl_core.code_identity import code_parts
 from agl_integrations.langgraph._inputs import input_shape
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunnableTarget"]
 
-_ADDRESS = re.compile(r"0x[0-9a-f]+")
+_TELLING = (BaseLanguageModel, BasePromptTemplate, BaseRetriever, BaseTool, RunnableBindingBase)
 
 
 class RunnableTarget:
@@ -50,17 +51,16 @@ class RunnableTarget:
         return self._runnable.invoke(input, config)
 
     def parts(self) -> dict[str, str]:
-        """Return the code of each node and tool; see `agl_core.code_identity`."""
-        found: dict[str, str] = {}
+        """Return the code of each node and tool; see `code_parts`."""
+        found: dict[str, object] = {}
         if isinstance(self._runnable, Pregel):
             drawn = self._runnable.get_graph()
-            edges = sorted((edge.source, edge.target) for edge in drawn.edges)
-            found["edges"] = " ".join(f"{source}>{target}" for source, target in edges)
+            found["edges"] = sorted((edge.source, edge.target) for edge in drawn.edges)
             for name, node in self._runnable.nodes.items():
-                found[f"node {name}"] = _code(node.bound)
+                found[f"node {name}"] = _telling(node.bound)
         else:
-            found["runnable"] = _code(self._runnable)
-        return found
+            found["runnable"] = _telling(self._runnable)
+        return code_parts(found)
 
     def answer(self, output: Any) -> Any:
         """Return the text of the last message, if the output is messages or holds some.
@@ -75,17 +75,14 @@ class RunnableTarget:
         return {"configurable": {"thread_id": uuid.uuid4().hex}} if self._has_memory else None
 
 
-def _code(runnable: Any) -> str:
-    """Return the functions, tools and prompts of a part as one text."""
-    pieces: list[str] = []
+def _telling(runnable: Any) -> list[object]:
+    """Return what tells a node or a chain from another one: functions, models, tools, prompts."""
+    found: list[object] = []
     for part in _parts(runnable):
-        pieces.append(type(part).__name__)
-        pieces += [code_identity(f) for f in _functions(part) if f is not None]
-        if isinstance(part, BaseTool):
-            pieces += [part.name, part.description]
-        if isinstance(part, BasePromptTemplate):
-            pieces.append(_ADDRESS.sub("", repr(part)))
-    return hashlib.sha256("\0".join(pieces).encode()).hexdigest()[:16]
+        found += [type(part).__name__, *filter(None, _functions(part))]
+        if isinstance(part, _TELLING):
+            found.append(part)
+    return found
 
 
 def _functions(part: Any) -> list[Any]:

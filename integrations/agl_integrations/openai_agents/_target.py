@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
+import os
 from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from agents import Agent, Runner
+from agents.models._openai_shared import get_default_openai_client
 
-from agl_core.code_identity import code_identity
+from agl_core.code_identity import code_parts
 from agl_core.errors import ConfigurationError
 
 __all__ = ["AgentTarget"]
@@ -35,21 +37,23 @@ class AgentTarget:
         return Runner.run(self._agent, **arguments)
 
     def parts(self) -> dict[str, str]:
-        """Return each agent that can be reached by handoffs; see `agl_core.code_identity`."""
-        found: dict[str, str] = {}
+        """Return each agent that can be reached by handoffs; see `code_parts`."""
+        found: dict[str, object] = {}
+        client: Any = get_default_openai_client()
+        address = os.environ.get("OPENAI_BASE_URL") if client is None else client.base_url
+        if address is not None:
+            found["service"] = address
         waiting: list[Any] = [self._agent]
         while waiting:
             agent = waiting.pop()
             name = f"agent {getattr(agent, 'name', '') or getattr(agent, 'agent_name', '')}"
             if name in found:
                 continue
-            instructions: Any = getattr(agent, "instructions", None)
-            told = code_identity(instructions) if callable(instructions) else str(instructions)
-            tools = [str(getattr(tool, "name", "")) for tool in getattr(agent, "tools", ())]
-            text = "\0".join([told, *tools])
-            found[name] = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
-            waiting += getattr(agent, "handoffs", ())
-        return found
+            # Without its handoffs: the agents behind them are told by their own names.
+            handoffs: Any = getattr(agent, "handoffs", ())
+            found[name] = replace(agent, handoffs=[]) if isinstance(agent, Agent) else agent
+            waiting += handoffs
+        return code_parts(found)
 
     def answer(self, output: Any) -> Any:
         """Return the final output; see `agl_adapters.integration.Target.answer`."""

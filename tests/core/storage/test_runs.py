@@ -91,6 +91,33 @@ def test_other_settings_are_refused_by_name(
     assert run.settings == SETTINGS
 
 
+def test_a_changed_program_is_gone_on_with_only_if_asked(store: MemoryStore) -> None:
+    before = {**SETTINGS, "program": {"app.plan": "1", "app.MODEL": "2"}}
+    store.begin_run("new", before)
+    store.add_rollout("new", RolloutKey("c", "val", "t"), {"status": "failed", "score": 0.0})
+    now = {**SETTINGS, "program": {"app.plan": "1", "app.MODEL": "3", "app.LOG": "4"}}
+    with pytest.raises(
+        ConfigurationError, match=r"another program \(app.MODEL, app.LOG\): .*resume=\"changed\""
+    ):
+        begin_or_resume(store, "new", now, resume=True)
+    assert begin_or_resume(store, "new", now, resume="changed") == ["app.MODEL", "app.LOG"]
+    run = store.run("new")
+    assert run is not None
+    assert run.settings == {**now, "changed": ["app.MODEL", "app.LOG"]}
+    assert begin_or_resume(store, "new", now, resume=True) == []
+    with pytest.raises(ConfigurationError, match="another seed, program") as refused:
+        begin_or_resume(store, "new", {**before, "seed": 9}, resume="changed")
+    assert "changed" not in str(refused.value).partition("changed on purpose")[2]
+    many = {**SETTINGS, "program": {f"app.P{number}": "1" for number in range(20)}}
+    with pytest.raises(ConfigurationError, match=r"app.P4, and 15 more\)"):
+        begin_or_resume(store, "new", many, resume=True)
+
+
+def test_resume_is_one_of_three(store: MemoryStore) -> None:
+    with pytest.raises(ConfigurationError, match="resume is 'anyway'"):
+        run_name("new", "anyway")  # pyright: ignore[reportArgumentType]
+
+
 def test_without_a_name_there_is_nothing_to_resume() -> None:
     with pytest.raises(ConfigurationError, match="which run is to be resumed"):
         run_name(None, resume=True)

@@ -1,0 +1,1 @@
+"""Identity: what tells a program from another one, also in the process that resumes a run."""

@@ -1,0 +1,357 @@
+"""The collector: follows from functions and objects what of the user's own they depend on."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import inspect
+import operator
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any, Literal, cast
+
+from agl_core.credentials import VARIABLE
+from agl_core.identity.ownership import (
+    is_foreign,
+    is_own,
+    is_own_module,
+    is_own_value,
+    module_name,
+    name_of,
+)
+from agl_core.identity.references import Found, found, import_path, references, stored
+from agl_core.identity.sources import (
+    MADE_WITH,
+    Changes,
+    ModuleSource,
+    changes,
+    module_source,
+    syntax_of,
+    unparsed,
+)
+from agl_core.identity.values import is_prompt_like, plain, settings_of, steady_text
+from agl_core.identity.volatility import is_environment, is_volatile
+
+__all__ = ["Collector"]
+
+_DEPTH = 4
+"""How far objects are followed into what they hold."""
+_ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]+")
+_OF_C = (BuiltinFunctionType, type(str.strip), operator.itemgetter, operator.attrgetter)
+_BASES = (object, type)
+
+Origin = Literal["own", "foreign", "volatile"]
+"""What makes a value: the user's code and the standard library alone; a package's code, too;
+or something that gives another value in each process."""
+
+
+class Collector:
+    """Collects digests of what a program is made of, by names that its author knows.
+
+    A variable of a module is told by the statements that set it; by its value as well where that is
+    data which comes out the same each time, or an object with settings. What they name is followed
+    in the same way, in the modules that are the user's own.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, list[str]] = {}
+        self._seen: set[tuple[object, str]] = set()
+        self._told: dict[int, str] = {}
+        self._kept: list[object] = []
+        self._sources: dict[int, ModuleSource] = {}
+        self._origins: dict[tuple[int, str], Origin] = {}
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The digests by name."""
+        return {
+            label: hashlib.sha256("\0".join(pieces).encode("utf-8", "surrogatepass")).hexdigest()[
+                :16
+            ]
+            for label, pieces in self._pieces.items()
+        }
+
+    def add(self, label: str, thing: object) -> None:
+        """Collect what tells a function or an object from another one.
+
+        Args:
+            label: What it is called, if it has no name in a module.
+            thing: What to look at.
+        """
+        self._value(label, thing, _DEPTH)
+
+    def note(self, label: str, text: str) -> None:
+        """Collect a text."""
+        self._pieces.setdefault(label, []).append(text)
+
+    # ------------------------------------------------------------------------------ values
+
+    def _value(self, label: str, value: object, depth: int) -> None:
+        """Collect a value that is held somewhere, in a closure or an object."""
+        data = plain(value)
+        if data is not None:
+            self.note(label, data)
+        elif depth <= 0:
+            return
+        elif isinstance(value, list | tuple | set | frozenset | Mapping):
+            self._container(label, cast("Any", value), depth)
+        elif isinstance(value, type):
+            self._class(label, cast("type[object]", value))
+        elif not self._callable(label, value, depth) and not isinstance(value, ModuleType):
+            self._object(label, value, depth)
+
+    def _callable(self, label: str, value: object, depth: int) -> bool:
+        """Collect a value if it is some kind of function; tell whether it is."""
+        if isinstance(value, functools.partial):
+            partial = cast("functools.partial[Any]", value)
+            for part in (partial.func, partial.args, partial.keywords):
+                self._value(label, part, depth)
+        elif isinstance(value, MethodType):
+            self.note(label, value.__func__.__qualname__)
+            holder = value.__self__
+            self._value(label, value.__func__ if isinstance(holder, type) else holder, depth)
+        elif isinstance(value, FunctionType):
+            self._function(label, value, depth)
+        elif isinstance(value, _OF_C):
+            self.note(label, steady_text(repr(value)))
+        else:
+            return False
+        return True
+
+    def _container(self, label: str, value: Any, depth: int) -> None:
+        if self._is_new(label, value):
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            for key, item in list(cast("Iterable[tuple[object, object]]", items)):
+                named = isinstance(key, str)
+                if named:
+                    self.note(label, key)
+                inner = f"{label}.{key}" if named and plain(item) is None else label
+                self._value(inner, item, depth - 1)
+
+    def _object(self, label: str, value: object, depth: int) -> None:
+        """Collect an object: its class, and what it was made with."""
+        if not self._is_new(label, value):
+            return
+        kind = type(value)
+        self.note(label, f"{name_of(kind.__module__)}.{kind.__qualname__}")
+        self._class(label, kind)
+        for name, item in settings_of(value, _changed_by(kind)):
+            self._value(f"{label}.{name}", item, depth - 1)
+
+    def _class(self, label: str, kind: type) -> None:
+        if not is_own_module(kind.__module__):
+            self.note(label, f"{kind.__module__}.{kind.__qualname__}")
+            return
+        if self._at_home(label, kind) or not self._is_new(label, kind):
+            return
+        tree = syntax_of(kind)
+        if tree is not None:
+            self.note(label, unparsed(tree))
+        for base in kind.__bases__:
+            if base not in _BASES and is_own_module(base.__module__):
+                self._class(label, base)
+        for function in vars(kind).values():
+            if isinstance(function, FunctionType):
+                self._function(label, function, _DEPTH, text=tree is None)
+
+    def _function(
+        self, label: str, function: FunctionType, depth: int, *, text: bool = True
+    ) -> None:
+        inner = inspect.unwrap(function)
+        if (
+            not isinstance(inner, FunctionType)
+            or self._at_home(label, inner)
+            or not self._is_new(label, inner)
+        ):
+            return
+        own = is_own(inner.__globals__)
+        self.note(label, inner.__qualname__)
+        tree = syntax_of(inner) if own and inner.__name__ != "<lambda>" else None
+        if own and text:
+            self.note(
+                label, "\n".join(_compiled(inner.__code__)) if tree is None else unparsed(tree)
+            )
+        mutable = (Changes() if tree is None else changes(tree)).names | stored(inner.__code__)
+        for default in (*(inner.__defaults__ or ()), *(inner.__kwdefaults__ or {}).values()):
+            self._value(label, default, depth - 1)
+        for name, cell in zip(inner.__code__.co_freevars, inner.__closure__ or (), strict=True):
+            if name in mutable or VARIABLE.search(name):
+                continue
+            try:
+                value = cell.cell_contents
+            except ValueError:  # an empty one
+                continue
+            self._value(f"{label}: {name}", value, depth - 1)
+        if own:
+            self._code(inner.__code__, inner.__globals__)
+
+    def _is_new(self, label: str, thing: object) -> bool:
+        """Tell whether a thing was not told of yet; of what was, note where."""
+        if id(thing) in self._told:
+            self.note(label, f"that of {self._told[id(thing)]}")
+            return False
+        self._told[id(thing)] = label
+        self._kept.append(thing)  # so that nothing else gets its id
+        return True
+
+    # ------------------------------------------------------------------------------ variables
+
+    def _at_home(self, label: str, thing: FunctionType | type) -> bool:
+        """Collect a function or class as the variable of its module that it is, if it is one."""
+        module = sys.modules.get(thing.__module__ or "")
+        namespace = thing.__globals__ if isinstance(thing, FunctionType) else vars(module or sys)
+        name = thing.__qualname__
+        held = namespace.get(name)
+        if held is not thing and getattr(held, "__wrapped__", None) is not thing:
+            return False
+        if not is_own(namespace) or name not in self._source(namespace).statements:
+            return False
+        self.note(label, f"{module_name(namespace)}.{name}")
+        self._variable(namespace, name)
+        return True
+
+    def _code(
+        self, code: CodeType, namespace: Mapping[str, Any], itself: str | None = None
+    ) -> None:
+        """Collect what code names, but for what it assigns when it runs."""
+        chains, without = references(code, namespace), {itself, *stored(code)}
+        for chain in chains:
+            if chain[0] not in without:
+                self._reference(found(namespace, chain))
+        if any(is_environment(found(namespace, chain)) for chain in chains):
+            for name in _constants(code):
+                if _ENVIRONMENT_NAME.fullmatch(name) and not VARIABLE.search(name):
+                    value = os.environ.get(name)
+                    if self._is_new_name(("environment", name)):
+                        self.note(f"environment {name}", steady_text(repr(value)))
+
+    def _reference(self, reference: Found | None) -> None:
+        if reference is None or not is_own(reference.namespace):
+            return
+        whole = isinstance(reference.value, ModuleType) and not reference.rest
+        if whole or reference.name.startswith("__"):
+            return
+        self._variable(reference.namespace, reference.name)
+
+    def _is_new_name(self, name: tuple[object, str]) -> bool:
+        if name in self._seen:
+            return False
+        self._seen.add(name)
+        return True
+
+    def _variable(self, namespace: Mapping[str, Any], name: str) -> None:
+        """Collect a variable of one of the user's modules."""
+        if not self._is_new_name((id(namespace), name)):
+            return
+        value: object = namespace[name]
+        label = f"{module_name(namespace)}.{name}"
+        source = self._source(namespace)
+        statements = source.statements.get(name, ())
+        for statement in statements:
+            if isinstance(statement, ast.ImportFrom):
+                self._imported(namespace, statement, name)
+            elif not isinstance(statement, ast.Import):
+                self.note(label, unparsed(statement))
+                self._code(_compiled_statement(statement), namespace, name)
+        if not isinstance(value, ModuleType) and not VARIABLE.search(name):
+            self._told_by_value(label, namespace, name, value)
+
+    def _told_by_value(
+        self, label: str, namespace: Mapping[str, Any], name: str, value: object
+    ) -> None:
+        """Collect the value of a variable, so far as it tells more than its statements."""
+        source = self._source(namespace)
+        statements = source.statements.get(name, ())
+        if not statements:  # typed into a shell, or made by exec
+            if is_own_value(value):
+                self._value(label, value, _DEPTH)
+            return
+        origin = self._origin(namespace, name)
+        imported = all(isinstance(s, ast.Import | ast.ImportFrom) for s in statements)
+        told = isinstance(value, FunctionType | type) or imported
+        if told or origin == "volatile" or name in source.changed:
+            return
+        data = plain(value, trusted=True)
+        if data is None:
+            self._value(label, value, _DEPTH)
+        elif origin == "own" or is_prompt_like(value):
+            self.note(label, data)
+
+    def _imported(self, namespace: Mapping[str, Any], statement: ast.ImportFrom, name: str) -> None:
+        path = import_path(namespace, statement.module or "", statement.level)
+        for alias in statement.names:
+            if name == (alias.asname or alias.name):
+                self._reference(found({}, (path, alias.name)) if path in sys.modules else None)
+
+    def _origin(self, namespace: Mapping[str, Any], name: str) -> Origin:
+        """Tell what makes the value of a variable, or what a function gives."""
+        known = self._origins.get((id(namespace), name))
+        if known is not None:
+            return known
+        self._origins[id(namespace), name] = "own"  # while it is looked for
+        origin: Origin = "own"
+        for statement in self._source(namespace).statements.get(name, ()):
+            code = _compiled_statement(statement)
+            for chain in references(code, namespace):
+                reference = found(namespace, chain)
+                if is_volatile(reference, chain):
+                    origin = "volatile"
+                elif reference is None:
+                    continue
+                elif is_own(reference.namespace):
+                    kind = self._origin(reference.namespace, reference.name)
+                    origin = (
+                        "volatile"
+                        if "volatile" in (kind, origin)
+                        else ("foreign" if "foreign" in (kind, origin) else "own")
+                    )
+                if origin == "own" and reference is not None and is_foreign(reference.value):
+                    origin = "foreign"
+        self._origins[id(namespace), name] = origin
+        return origin
+
+    def _source(self, namespace: Mapping[str, Any]) -> ModuleSource:
+        if id(namespace) not in self._sources:
+            self._sources[id(namespace)] = module_source(namespace)
+            self._kept.append(namespace)
+        return self._sources[id(namespace)]
+
+
+def _compiled_statement(statement: ast.stmt) -> CodeType:
+    return compile(ast.Module([statement], []), "<program>", "exec")
+
+
+def _compiled(code: CodeType) -> Iterator[str]:
+    yield code.co_code.hex()
+    yield repr((code.co_names, code.co_varnames, code.co_freevars))
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _compiled(constant)
+        elif not isinstance(constant, frozenset):  # whose order differs between processes
+            yield steady_text(repr(constant))
+
+
+def _constants(code: CodeType) -> Iterator[str]:
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, CodeType):
+            yield from _constants(constant)
+
+
+def _changed_by(kind: type) -> frozenset[str]:
+    """Return the attributes that an object's own methods change."""
+    names = set[str]()
+    for base in kind.__mro__:
+        tree = syntax_of(base) if is_own_module(base.__module__) else None
+        if tree is not None:
+            names |= changes(tree).attributes
+            continue
+        for name, function in vars(base).items():
+            if isinstance(function, FunctionType) and name not in MADE_WITH:
+                names |= stored(function.__code__, attributes=True)
+    return frozenset(names)

@@ -1,0 +1,157 @@
+"""Values: what of data and of objects tells a program from another one."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from types import FunctionType
+from typing import Any, cast
+
+from agl_core.credentials import VARIABLE, without_credentials
+from agl_core.identity.ownership import is_foreign
+
+__all__ = ["is_prompt_like", "plain", "settings_of", "steady_text"]
+
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
+_LOOPBACK = re.compile(r"\b(127\.0\.0\.1|localhost|\[::1\]):\d+")
+_MADE_UP = re.compile(
+    r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"  # a UUID
+    r"|\d{4}-\d\d-\d\d[T _]\d\d:?\d\d|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}",  # a time
+    re.IGNORECASE,
+)
+_SECONDS = (1e9, 1e10)
+"""A number between these is taken for seconds since the epoch."""
+_PASSED_OVER = re.compile(rf"{VARIABLE.pattern}|^_*(?:lc_)?versions?$", re.IGNORECASE)
+_MOST = 10_000
+"""Items of data that are looked at."""
+
+
+def steady_text(text: str) -> str:
+    """Return a text without credentials, addresses in memory, and ports of this machine."""
+    return _LOOPBACK.sub(r"\1", _ADDRESS.sub("", without_credentials(text)))
+
+
+def is_prompt_like(value: object) -> bool:
+    """Tell whether data is a text of several words."""
+    return isinstance(value, str) and " " in value.strip()
+
+
+def plain(value: object, *, trusted: bool = False) -> str | None:
+    """Return data as one text; None of what is no plain data, or holds something that is not.
+
+    Args:
+        value: Anything.
+        trusted: Whether it is known that it was not made up for this process. Otherwise what looks
+            like a time or a random name is passed over.
+    """
+    try:
+        return steady_text(_plain(value, trusted, [_MOST]))
+    except _NotPlainError:
+        return None
+
+
+class _NotPlainError(Exception):
+    """There is something in it that is no data."""
+
+
+def _plain(value: object, trusted: bool, left: list[int]) -> str:
+    left[0] -= 1
+    if left[0] < 0:
+        return "..."
+    match value:
+        case None | bool():
+            return repr(value)
+        case str():
+            return "" if not trusted and _MADE_UP.search(value) else repr(value)
+        case int() | float():
+            made_up = not trusted and math.isfinite(value) and _SECONDS[0] <= value < _SECONDS[1]
+            return "" if made_up else repr(value)
+        case bytes():
+            return repr(value)
+        case list() | tuple():
+            items = cast("list[object] | tuple[object, ...]", value)
+            return f"[{','.join(_plain(item, trusted, left) for item in items)}]"
+        case set() | frozenset():
+            group = cast("set[object] | frozenset[object]", value)
+            return f"{{{','.join(sorted(_plain(item, trusted, left) for item in group))}}}"
+        case Mapping():
+            pairs = cast("Mapping[object, object]", value).items()
+            return ",".join(
+                f"{_plain(key, trusted, left)}:{_plain(item, trusted, left)}"
+                for key, item in pairs
+                if not (isinstance(key, str) and _PASSED_OVER.search(key))
+            )
+        case _:
+            address = _address(value)
+            if address is None:
+                raise _NotPlainError
+            return repr(address)
+
+
+def _address(value: Any) -> str | None:
+    """Return a path or an internet address as text."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, os.PathLike):
+        return str(cast("Any", value))
+    known = all(isinstance(getattr(value, name, None), str) for name in ("scheme", "host"))
+    return str(value) if known else None
+
+
+def settings_of(value: Any, changed: frozenset[str]) -> Iterator[tuple[str, object]]:
+    """Yield what an object was made with: its fields and attributes, without what is default.
+
+    Left out are credentials by their names and kinds, and what the standard library's objects hold.
+
+    Args:
+        value: The object.
+        changed: The attributes that its methods change. What a package declares as a field is a
+            setting all the same: its methods may complete it.
+    """
+    kind: Any = type(value)
+    if _is_standard(kind) or callable(getattr(value, "get_secret_value", None)):
+        return
+    held, hidden, declared = _held(value)
+    for name, (item, default) in held.items():
+        if _PASSED_OVER.search(name) or item is None or item is default:
+            continue
+        if address := _address(getattr(item, "base_url", None)):
+            yield f"{name}.base_url", address  # a client's client
+        if name in changed and not (declared and is_foreign(kind)):
+            continue
+        is_data = plain(item) is not None
+        if is_data and (not declared or name not in hidden):
+            if item not in ((), [], {}, "") and not _same(item, default):
+                yield name, item
+        elif name not in hidden or isinstance(item, FunctionType | list | dict):
+            yield name, item
+
+
+def _held(value: Any) -> tuple[Mapping[str, tuple[object, object]], frozenset[str], bool]:
+    """Return what an object holds, each with its default.
+
+    Also which of it is its own affair, and whether its fields are declared.
+    """
+    known: Any = getattr(type(value), "__pydantic_fields__", None)
+    if isinstance(known, Mapping):
+        fields = cast("Mapping[str, Any]", known)
+        held = {name: (getattr(value, name, None), field.default) for name, field in fields.items()}
+        return held, frozenset(name for name, field in fields.items() if field.exclude), True
+    if dataclasses.is_dataclass(value):
+        declared = dataclasses.fields(value)
+        held = {field.name: (getattr(value, field.name, None), field.default) for field in declared}
+        return held, frozenset(), True
+    held = {name: (item, None) for name, item in getattr(value, "__dict__", {}).items()}
+    return held, frozenset(name for name in held if name.startswith("_")), False
+
+
+def _same(one: object, other: object) -> bool:
+    return type(one) is type(other) and plain(one, trusted=True) == plain(other, trusted=True)
+
+
+def _is_standard(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] in sys.stdlib_module_names
