@@ -25,7 +25,6 @@ from agl_core.identity.ownership import (
 )
 from agl_core.identity.references import Found, found, import_path, references, stored
 from agl_core.identity.sources import (
-    MADE_WITH,
     Changes,
     ModuleSource,
     changes,
@@ -33,7 +32,8 @@ from agl_core.identity.sources import (
     syntax_of,
     unparsed,
 )
-from agl_core.identity.values import is_prompt_like, plain, settings_of, steady_text
+from agl_core.identity.steadiness import steady_text
+from agl_core.identity.values import is_prompt_like, plain, settings_of
 from agl_core.identity.volatility import is_environment, is_volatile
 
 __all__ = ["Collector"]
@@ -139,7 +139,7 @@ class Collector:
         kind = type(value)
         self.note(label, f"{name_of(kind.__module__)}.{kind.__qualname__}")
         self._class(label, kind)
-        for name, item in settings_of(value, _changed_by(kind)):
+        for name, item in settings_of(value):
             self._value(f"{label}.{name}", item, depth - 1)
 
     def _class(self, label: str, kind: type) -> None:
@@ -341,17 +341,3 @@ def _constants(code: CodeType) -> Iterator[str]:
             yield constant
         elif isinstance(constant, CodeType):
             yield from _constants(constant)
-
-
-def _changed_by(kind: type) -> frozenset[str]:
-    """Return the attributes that an object's own methods change."""
-    names = set[str]()
-    for base in kind.__mro__:
-        tree = syntax_of(base) if is_own_module(base.__module__) else None
-        if tree is not None:
-            names |= changes(tree).attributes
-            continue
-        for name, function in vars(base).items():
-            if isinstance(function, FunctionType) and name not in MADE_WITH:
-                names |= stored(function.__code__, attributes=True)
-    return frozenset(names)

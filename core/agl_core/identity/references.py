@@ -15,6 +15,8 @@ __all__ = ["Found", "found", "import_path", "references", "stored"]
 Chain = tuple[str, ...]
 """A name and the attributes that are taken of it: ``("prompts", "PLANNER")``."""
 
+_STORE_ATTRIBUTES = frozenset({dis.opmap["STORE_ATTR"]})
+_STORE_VARIABLES = frozenset({dis.opmap["STORE_GLOBAL"], dis.opmap["STORE_DEREF"]})
 _LOADS = ("LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
 _ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
 
@@ -31,8 +33,10 @@ def references(code: CodeType, namespace: Mapping[str, Any]) -> list[Chain]:
 
 def stored(code: CodeType, *, attributes: bool = False) -> set[str]:
     """Return the variables outside of it that a function assigns; or attributes, of anything."""
-    operations = ("STORE_ATTR",) if attributes else ("STORE_GLOBAL", "STORE_DEREF")
-    names = {str(i.argval) for i in dis.get_instructions(code) if i.opname in operations}
+    operations = _STORE_ATTRIBUTES if attributes else _STORE_VARIABLES
+    names: set[str] = set()
+    if not operations.isdisjoint(code.co_code[::2]):  # to read instructions takes long
+        names = {str(i.argval) for i in dis.get_instructions(code) if i.opcode in operations}
     return names.union(*(stored(inner, attributes=attributes) for inner in _inner(code)))
 
 

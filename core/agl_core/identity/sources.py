@@ -9,13 +9,16 @@ import linecache
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import FunctionType
 from typing import Any
 
 from agl_core.credentials import VARIABLE
-from agl_core.identity.values import steady_text
+from agl_core.identity.ownership import is_own_module
+from agl_core.identity.references import stored
+from agl_core.identity.steadiness import steady_text
 
 __all__ = [
-    "MADE_WITH",
+    "_MADE_WITH",
     "Changes",
     "ModuleSource",
     "changes",
@@ -29,7 +32,7 @@ _CHANGING = frozenset(
     | {"popleft", "remove", "setdefault", "sort", "update"}
 )
 """Methods that change what they are called on."""
-MADE_WITH = frozenset({"__init__", "__new__", "__post_init__", "__setstate__"})
+_MADE_WITH = frozenset({"__init__", "__new__", "__post_init__", "__setstate__"})
 """Methods that make an object, rather than change it."""
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -88,7 +91,7 @@ def changes(tree: ast.AST) -> Changes:
     names, attributes = set[str](), set[str]()
     for function in ast.walk(tree):
         if isinstance(function, _FUNCTIONS):
-            made = getattr(function, "name", "") in MADE_WITH
+            made = getattr(function, "name", "") in _MADE_WITH
             for node in ast.walk(function):
                 if isinstance(node, ast.Global | ast.Nonlocal):
                     names.update(node.names)
@@ -98,6 +101,20 @@ def changes(tree: ast.AST) -> Changes:
                     elif isinstance(target, ast.Attribute) and not made:
                         attributes.add(target.attr)
     return Changes(frozenset(names), frozenset(attributes))
+
+
+def changed_by(kind: type) -> frozenset[str]:
+    """Return the attributes that an object's own methods change."""
+    names = set[str]()
+    for base in kind.__mro__:
+        tree = syntax_of(base) if is_own_module(base.__module__) else None
+        if tree is not None:
+            names |= changes(tree).attributes
+            continue
+        for name, function in vars(base).items():
+            if isinstance(function, FunctionType) and name not in _MADE_WITH:
+                names |= stored(function.__code__, attributes=True)
+    return frozenset(names)
 
 
 def _changed(node: ast.AST) -> Iterator[ast.expr]:

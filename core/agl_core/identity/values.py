@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from types import FunctionType
 from typing import Any, cast
 
-from agl_core.credentials import VARIABLE, without_credentials
+from agl_core.credentials import VARIABLE
 from agl_core.identity.ownership import is_foreign
+from agl_core.identity.sources import changed_by
+from agl_core.identity.steadiness import steady_text
 
-__all__ = ["is_prompt_like", "plain", "settings_of", "steady_text"]
+__all__ = ["is_prompt_like", "plain", "settings_of"]
 
-_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
-_LOOPBACK = re.compile(r"\b(127\.0\.0\.1|localhost|\[::1\]):\d+")
 _MADE_UP = re.compile(
     r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}"  # a UUID
     r"|\d{4}-\d\d-\d\d[T _]\d\d:?\d\d|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}",  # a time
@@ -28,11 +28,6 @@ _SECONDS = (1e9, 1e10)
 _PASSED_OVER = re.compile(rf"{VARIABLE.pattern}|^_*(?:lc_)?versions?$", re.IGNORECASE)
 _MOST = 10_000
 """Items of data that are looked at."""
-
-
-def steady_text(text: str) -> str:
-    """Return a text without credentials, addresses in memory, and ports of this machine."""
-    return _LOOPBACK.sub(r"\1", _ADDRESS.sub("", without_credentials(text)))
 
 
 def is_prompt_like(value: object) -> bool:
@@ -102,26 +97,26 @@ def _address(value: Any) -> str | None:
     return str(value) if known else None
 
 
-def settings_of(value: Any, changed: frozenset[str]) -> Iterator[tuple[str, object]]:
+def settings_of(value: Any) -> Iterator[tuple[str, object]]:
     """Yield what an object was made with: its fields and attributes, without what is default.
 
     Left out are credentials by their names and kinds, and what the standard library's objects hold.
 
     Args:
         value: The object.
-        changed: The attributes that its methods change. What a package declares as a field is a
-            setting all the same: its methods may complete it.
     """
     kind: Any = type(value)
     if _is_standard(kind) or callable(getattr(value, "get_secret_value", None)):
         return
     held, hidden, declared = _held(value)
+    # What a package declares as a field is a setting, though its methods may complete it.
+    changed = frozenset[str]() if declared and is_foreign(kind) else changed_by(kind)
     for name, (item, default) in held.items():
         if _PASSED_OVER.search(name) or item is None or item is default:
             continue
         if address := _address(getattr(item, "base_url", None)):
             yield f"{name}.base_url", address  # a client's client
-        if name in changed and not (declared and is_foreign(kind)):
+        if name in changed:
             continue
         is_data = plain(item) is not None
         if is_data and (not declared or name not in hidden):
