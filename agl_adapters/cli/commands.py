@@ -113,7 +113,11 @@ def demo(
 @app.command()
 def simulate(
     scenario: Annotated[
-        str, typer.Option(help="What it simulates: room_booking, echo, or module:attribute.")
+        str,
+        typer.Option(
+            help="What it simulates: room_booking, dispatch, functions, handbook, parcels, "
+            "support, tickets, echo, or a scenario of your own as module:attribute."
+        ),
     ] = "room_booking",
     port: Annotated[
         int, typer.Option(help="Port on 127.0.0.1; 0 for any that is free.", min=0, max=65535)

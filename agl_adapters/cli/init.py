@@ -110,7 +110,7 @@ def init(
         typer.echo(f"the program: {printable(chosen.reference)} ({framework})")
     typer.echo(
         "Next: look through both files, put tasks into train.jsonl, val.jsonl and test.jsonl, then:"
-        "\n  agl eval --tasks val.jsonl\n  agl optimize"
+        "\n  agl discover\n  agl eval\n  agl optimize"
     )
 
 
@@ -249,12 +249,15 @@ def _settings(chosen: FoundProgram | None, others: list[FoundProgram]) -> str:
 input = "agl_setup:to_input"
 reward = "agl_setup:score"
 
+# What `agl discover` and `agl eval` run the program on; one JSON task a line.
+tasks = "val.jsonl"
+
 # How many runs of the program go on at once, and where runs are kept.
 runners = 8
 store = "runs.db"
 
 [optimize]
-# One JSON task a line. The test tasks are never seen by the search: the verdict comes from them.
+# The test tasks are never seen by the search: the verdict comes from them.
 # With fewer than some 30 in val and test, only large gains can be told from chance.
 train = "train.jsonl"
 val = "val.jsonl"

@@ -19,7 +19,7 @@ from agl_adapters.terminal import changes_view, standard_console
 from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.storage.runs import known_run
 from agl_core.storage.store import RunRecord
-from agl_core.text import printable
+from agl_core.text import cut, printable
 
 __all__ = ["runs"]
 
@@ -175,7 +175,7 @@ def _candidates_table(candidates: list[Mapping[str, Any]]) -> Any:
     table = Table(box=SIMPLE_HEAD, expand=True)
     for name in ("candidate", "from", "round", "validation"):
         table.add_column(name, no_wrap=True)
-    table.add_column("why", no_wrap=True, overflow="ellipsis", ratio=1)
+    table.add_column("why", ratio=1)
     for candidate in candidates:
         why = f"rejected: {candidate['rejected']}" if candidate["rejected"] else candidate["edit"]
         table.add_row(
@@ -183,7 +183,7 @@ def _candidates_table(candidates: list[Mapping[str, Any]]) -> Any:
             (candidate["parent"] or "")[:6],
             str(candidate["round"]),
             _number(candidate.get("validation")),
-            Text(printable(" ".join(why.split()))[:200]),
+            Text(printable(cut(" ".join(why.split()), 200))),
         )
     return table
 

@@ -175,6 +175,8 @@ class Choosing(Stage[Choice]):
             + "|"
             + of_fields.format(domain.option, "option", "has")
             + rf"|\b{domain.option}: (?P<answer>[A-Z]\d+|none)\b"
+            # The same as structured output, which may be quoted in JSON itself.
+            + rf'|\\*"{domain.option.lower()}\\*": ?\\*"(?P<field>[A-Z]\d+|none)\\*"'
         )
 
     def seen(self, text: str) -> list[Seen[Choice]]:
@@ -192,7 +194,7 @@ class Choosing(Stage[Choice]):
                     last.situation.options[step["option"]] = dict(FIELD.findall(step["has"]))
                     last.asked_at = step.start()
                 else:
-                    last.done, last.done_at = step["answer"], step.start()
+                    last.done, last.done_at = step["answer"] or step["field"], step.start()
         return seen
 
     def ways(self, situation: Choice, names: Collection[str]) -> Sequence[str]:

@@ -39,7 +39,19 @@ from agl_adapters.testing.editor import Editor
 from agl_adapters.testing.rules import Breach, Rule
 from agl_core.errors import ConfigurationError
 
-__all__ = ["Scenario", "load_scenario"]
+__all__ = ["BUILT_IN", "Scenario", "load_scenario"]
+
+BUILT_IN = {
+    "dispatch": "agl_adapters.testing.dispatch:dispatch",
+    "echo": "agl_adapters.testing.echo:Echo",
+    "functions": "agl_adapters.testing.functions:functions",
+    "handbook": "agl_adapters.testing.handbook:handbook",
+    "parcels": "agl_adapters.testing.parcels:parcels",
+    "room_booking": "agl_adapters.testing.room_booking:RoomBooking",
+    "support": "agl_adapters.testing.support:support",
+    "tickets": "agl_adapters.testing.tickets:tickets",
+}
+"""Where the scenarios of this package are made, by name."""
 
 
 @runtime_checkable
@@ -90,19 +102,9 @@ def load_scenario(name: str) -> Scenario:
     Raises:
         ConfigurationError: No scenario has the name, or the attribute makes none.
     """
-    builtin = {
-        "dispatch": "agl_adapters.testing.dispatch:dispatch",
-        "echo": "agl_adapters.testing.echo:Echo",
-        "functions": "agl_adapters.testing.functions:functions",
-        "handbook": "agl_adapters.testing.handbook:handbook",
-        "parcels": "agl_adapters.testing.parcels:parcels",
-        "room_booking": "agl_adapters.testing.room_booking:RoomBooking",
-        "support": "agl_adapters.testing.support:support",
-        "tickets": "agl_adapters.testing.tickets:tickets",
-    }
-    module, separator, attribute = builtin.get(name, name).partition(":")
+    module, separator, attribute = BUILT_IN.get(name, name).partition(":")
     if not separator:
-        known = ", ".join(sorted(builtin))
+        known = ", ".join(sorted(BUILT_IN))
         raise ConfigurationError(
             f"There is no scenario {name!r}. Built in: {known}. Your own: 'module:attribute'."
         )

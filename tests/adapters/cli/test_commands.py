@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import agl_adapters as agl
 from agl_adapters.cli import commands
+from agl_adapters.testing.scenario import BUILT_IN
 from agl_core.spending.budgets import BudgetExhaustedError
 
 AGL = Path(sys.executable).parent / "agl"
@@ -54,6 +55,11 @@ def test_every_command_has_an_example(command: str) -> None:
     result = CliRunner().invoke(commands.app, [command, "-h"], prog_name="agl")
     assert (result.exit_code, result.stderr) == (0, "")
     assert f"Example: agl {command} --" in result.stdout
+
+
+def test_the_help_of_simulate_names_every_scenario() -> None:
+    shown = CliRunner().invoke(commands.app, ["simulate", "-h"], prog_name="agl").stdout
+    assert [name for name in BUILT_IN if name not in shown] == []
 
 
 def test_the_version_is_told() -> None:

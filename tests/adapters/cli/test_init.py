@@ -37,8 +37,9 @@ def test_what_it_writes_is_understood(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, ["init"]).exit_code == 0
     # The settings are read before the command line: a key that is no option would be told.
-    result = CliRunner().invoke(app, ["optimize", "nothing:here"])
-    assert "there is no module nothing" in result.output
+    for command in ("discover", "eval", "optimize"):
+        result = CliRunner().invoke(app, [command, "nothing:here"])
+        assert "there is no module nothing" in result.output
 
 
 def test_it_replaces_nothing_unless_it_is_told_to(tmp_path: Path) -> None:

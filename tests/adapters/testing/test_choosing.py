@@ -96,6 +96,21 @@ def test_the_breaches_are_those_of_rules_that_were_not_obeyed(
     assert seen == {rule.name for rule in domain.rules}
 
 
+def test_a_structured_answer_breaks_the_same_rules(domain: Domain, scenario: Choosing) -> None:
+    seen: set[bool] = set()
+    for task in domain.tasks("test", 20):
+        text = answer(scenario, "You pick.", task["input"])
+        picked = text.rpartition(": ")[2]
+        typed = json.dumps({domain.option.lower(): picked})
+        spoken, written, quoted = (
+            [breach.rule for breach in scenario.breaches(f"{task['input']}\n\n{run}") or ()]
+            for run in (text, typed, json.dumps(json.dumps(typed)))
+        )
+        assert written == quoted == spoken
+        seen.add(bool(written))
+    assert seen == {False, True}
+
+
 def test_what_is_no_whole_run_shows_nothing(domain: Domain, scenario: Choosing) -> None:
     (task,) = domain.tasks("test", 1)
     assert scenario.breaches(task["input"]) is None
