@@ -29,6 +29,7 @@ from typing import Any
 
 from agl_core.errors import MissingDependencyError, UnsupportedVersionError
 from agl_core.tracing.tracing import Tracing
+from agl_integrations.openai.beta_apis import import_without_beta_apis
 
 __all__ = [
     "bounded_history",
@@ -57,6 +58,7 @@ _NEEDED = (
     ("utils", "dont_throw"),
     ("utils", "should_send_prompts"),
     ("v1", "is_metrics_enabled"),
+    ("v1", "OpenAIV1Instrumentor._try_wrap"),
     ("v1.responses_wrappers", "model_as_dict"),
     ("v1.responses_wrappers", "ResponseStream._process_chunk"),
     ("v1.responses_wrappers", "responses"),
@@ -77,6 +79,7 @@ def check_instrumentor() -> None:
             with warnings.catch_warnings():
                 # Its use of a deprecated pydantic feature is no news to the user.
                 warnings.simplefilter("ignore")
+                import_without_beta_apis()
                 value: Any = import_module(f"{_PACKAGE}.{module_name}")
         except ImportError as error:
             raise MissingDependencyError(

@@ -13,6 +13,7 @@ from typing import Any
 
 from agl_core.tracing.tracing import Tracing
 from agl_integrations.openai import instrumentor as instrumentors
+from agl_integrations.openai.beta_apis import left_out
 from agl_integrations.openai.calls import Gate
 
 __all__ = ["client_spans"]
@@ -53,9 +54,12 @@ def _gates(tracing: Tracing) -> Generator[None]:
 
     before = _wrapped_methods()
     instrumentor = instrumentors.make_instrumentor()
-    instrumentor.instrument(
-        tracer_provider=tracing.provider, meter_provider=NoOpMeterProvider(), skip_dep_check=True
-    )
+    with left_out():
+        instrumentor.instrument(
+            tracer_provider=tracing.provider,
+            meter_provider=NoOpMeterProvider(),
+            skip_dep_check=True,
+        )
     installed: list[tuple[type, str, Any, Gate]] = []
     for (owner, name), wrapped in _wrapped_methods().items():
         if wrapped is not before.get((owner, name)):
