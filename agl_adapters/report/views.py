@@ -290,6 +290,7 @@ def _settings(facts: RunFacts) -> list[tuple[str, str]]:
         "seed of all that is random": record.settings.get("seed"),
         "failure reward": record.settings.get("failure_reward"),
         "runners": plan.get("n_runners"),
+        "changed since it began": ", ".join(record.settings.get("changed", ())) or None,
     }
     for split in ("train", "val", "test"):
         if plan.get(split):

@@ -14,7 +14,7 @@ from agl_core.spending.budgets import Budget, Usage
 from agl_core.statistics.comparisons import Comparison
 from agl_core.storage.store import RunRecord, Store
 
-__all__ = ["Start", "earlier_spent", "kept_result", "result_record"]
+__all__ = ["Start", "earlier_spent", "kept_result", "note_start", "result_record"]
 
 _KEPT = "kept"
 """Where a result's record has what its summary lacks."""
@@ -38,21 +38,34 @@ def earlier_spent(store: Store, run: str) -> tuple[Usage, ModelUsage]:
     record = store.run(run)
     if record is None:
         return Usage(), ModelUsage()
-    rollouts, by_rollouts = 0, ModelUsage()
+    rollouts, by_rollouts, unpriced = 0, ModelUsage(), dict[str, None]()
     for _, rollout in store.rollouts(run):
+        unpriced.update(dict.fromkeys(rollout.get("unpriced", ())))
         for usage in (*rollout.get("replaced", ()), rollout["usage"]):
             rollouts += 1
             by_rollouts += ModelUsage(*usage)
     total = by_rollouts
     for call in store.calls(run):
         total += ModelUsage(*call["usage"])
+        unpriced.update(dict.fromkeys(call.get("unpriced", ())))
     plan = record.plan or {}
     since = plan.get("started") or record.created
     seconds = plan.get("earlier_seconds", 0.0) + max(0.0, store.activity(run).latest - since)
-    usage = Usage(
-        rollouts, total.model_calls, total.input_tokens, total.output_tokens, total.dollars, seconds
-    )
+    tokens = total.input_tokens, total.output_tokens
+    usage = Usage(rollouts, total.model_calls, *tokens, total.dollars, seconds, tuple(unpriced))
     return usage, by_rollouts
+
+
+def note_start(store: Store, run: str, start: Start) -> None:
+    """Write down when a start began, before its plan is known.
+
+    If it is killed until then, the next one would else take the time since the start before for
+    time that was spent.
+    """
+    record = store.run(run)
+    plan = None if record is None else record.plan
+    times = {"started": start.started, "earlier_seconds": start.earlier.seconds}
+    store.plan_run(run, {**(plan or {}), **times})
 
 
 def result_record(result: TrainResult, budget: Budget, accept: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from agl_core.prompts.constraints import Constraint
 from agl_core.prompts.slot_policy import MAX_UNMATCHED, SlotPolicy
 from agl_core.prompts.templates import PromptTemplate, coerce_resources
 from agl_core.result import TrainResult
-from agl_core.resuming import Start, earlier_spent, kept_result, result_record
+from agl_core.resuming import Start, earlier_spent, kept_result, note_start, result_record
 from agl_core.rollouts import Evaluation
 from agl_core.selection import Acceptance, conclude
 from agl_core.session import Session
@@ -328,6 +328,7 @@ class Trainer:
             kept = map(setup.discretion.task, [*train, *val, *(test or ())])
             setup.store.set_tasks(name, kept)
             splits, begun = Splits(train, val, test), Start(earlier, started)
+            note_start(setup.store, name, begun)
             async with opened_session(setup, ledger, name, agent, splits, begun) as session:
                 if val_dataset is None:
                     session.say("no validation set: candidates are compared on the training tasks")

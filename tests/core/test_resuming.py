@@ -8,9 +8,10 @@ import pytest
 from agl_core.candidates import Candidate
 from agl_core.prompts.templates import PromptTemplate
 from agl_core.result import CandidateRecord, TrainResult
-from agl_core.resuming import earlier_spent, kept_result, result_record
+from agl_core.resuming import Start, earlier_spent, kept_result, note_start, result_record
 from agl_core.rollouts import ModelUsage
 from agl_core.spending.budgets import Budget, StopReason, Usage
+from agl_core.spending.ledger import Ledger
 from agl_core.statistics.comparisons import Comparison
 from agl_core.storage.sqlite import MemoryStore, SQLiteStore
 from agl_core.storage.store import RolloutKey
@@ -101,4 +102,51 @@ def test_a_rollout_that_replaces_an_unavailable_one_does_not_erase_what_that_too
         store.add_rollout("r", key, {**record, "status": status})
     spent, by_rollouts = earlier_spent(store, "r")
     assert (spent.rollouts, by_rollouts) == (3, ModelUsage(6, 90, 12, 0.75))
+    store.close()
+
+
+def test_models_without_a_price_are_known_from_the_journal() -> None:
+    store = MemoryStore()
+    store.begin_run("r", {})
+    record: dict[str, Any] = {"status": "succeeded", "score": 1.0, "usage": [2, 30, 4, 0.0]}
+    store.add_rollout("r", RolloutKey("c", "val", "1"), {**record, "unpriced": ["a", "b"]})
+    store.add_call("r", "k", {"usage": [1, 5, 6, 0.5], "unpriced": ["b", "c"]})
+    spent, by_rollouts = earlier_spent(store, "r")
+    assert spent.unpriced == ("a", "b", "c")
+    ledger = Ledger(Budget())
+    ledger.carry_over(spent, by_rollouts)
+    assert ledger.usage.unpriced == ("a", "b", "c")
+    store.close()
+
+
+def test_a_finished_rollout_that_is_made_again_is_counted_twice() -> None:
+    """As it is where redaction has taken something out before the prompts were known."""
+    store, key = MemoryStore(), RolloutKey("c", "val", "1")
+    store.begin_run("r", {})
+    for _ in range(2):
+        store.add_rollout("r", key, {"status": "succeeded", "score": 1.0, "usage": [2, 30, 4, 0.0]})
+    spent, by_rollouts = earlier_spent(store, "r")
+    assert (spent.rollouts, by_rollouts) == (2, ModelUsage(4, 60, 8, 0.0))
+    store.close()
+
+
+def test_time_between_starts_is_not_spent_though_one_ended_before_its_plan() -> None:
+    store = MemoryStore()
+    store.begin_run("r", {})
+    record: dict[str, Any] = {"status": "succeeded", "score": 1.0, "usage": [2, 30, 4, 0.0]}
+    store.add_rollout("r", RolloutKey("c", "val", "1"), record)
+    latest = store.activity("r").latest
+    store.plan_run("r", {"started": latest - 100.0, "earlier_seconds": 5.0, "agent": "a"})
+    spent, _ = earlier_spent(store, "r")
+    assert spent.seconds == pytest.approx(105.0)
+    # The second start began long after the first, wrote a rollout, and was killed.
+    note_start(store, "r", Start(spent, latest + 5_000.0))
+    run = store.run("r")
+    assert run is not None
+    assert run.plan is not None
+    assert run.plan["agent"] == "a"
+    spent, _ = earlier_spent(store, "r")
+    assert spent.seconds == pytest.approx(105.0)
+    note_start(store, "r", Start(spent, latest - 2.0))
+    assert earlier_spent(store, "r")[0].seconds == pytest.approx(107.0)
     store.close()

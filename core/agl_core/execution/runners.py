@@ -227,7 +227,8 @@ class RolloutRunner:
                 self._ledger.refuse(error)
                 raise
             try:
-                self._store.add_rollout(self._run, key, rollout.to_json())
+                unpriced = {"unpriced": self._ledger.prices.unpriced}
+                self._store.add_rollout(self._run, key, rollout.to_json() | unpriced)
             except StoreError as error:
                 self._ledger.refuse(error)  # what cannot be kept is not to be paid for
                 raise

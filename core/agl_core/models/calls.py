@@ -140,6 +140,7 @@ class ModelCalls:
                 "text": text,
                 "usage": usage.to_json(),
                 "response_id": completion.id,
+                "unpriced": self._ledger.prices.unpriced,
             }
             try:
                 self._journal.store.add_call(self._journal.run, digest, record)

@@ -103,6 +103,7 @@ class Ledger:
         self._by_rollouts += by_rollouts
         self._rollouts += usage.rollouts
         self._start -= usage.seconds
+        self.prices.carry_over(usage.unpriced)
 
     def set_aside(self, rollouts: int) -> None:
         """Keep rollouts back for the test split, with the model calls and tokens they may take.

@@ -81,6 +81,11 @@ class PriceList:
         """The models that were called and have no price; the simulated one says so."""
         return tuple(self._unpriced)
 
+    def carry_over(self, unpriced: Iterable[str]) -> None:
+        """Take over the models without a price that an earlier start of the run has called."""
+        with self._lock:
+            self._unpriced.update(dict.fromkeys(unpriced))
+
     def require(self, models: Iterable[str]) -> None:
         """Make sure that models have a price, for a budget in dollars.
 

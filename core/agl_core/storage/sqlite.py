@@ -155,7 +155,7 @@ class SQLiteStore:
         """Write a rollout; see `Store`."""
         rows = self._read(
             "SELECT record FROM rollouts WHERE run=? AND candidate=? AND split=? AND task=? "
-            "AND repeat=? AND status='unavailable'",
+            "AND repeat=?",
             run,
             key.candidate,
             key.split,

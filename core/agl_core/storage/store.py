@@ -128,7 +128,7 @@ class Store(Protocol):
         ...
 
     def add_rollout(self, run: str, key: RolloutKey, record: Mapping[str, Any]) -> None:
-        """Write a rollout, replacing an unavailable one of the same key.
+        """Write a rollout, replacing one of the same key: such as an unavailable one.
 
         What those that it replaces took was spent all the same: it is kept as ``replaced``.
         """
