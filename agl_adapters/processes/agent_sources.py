@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from types import FunctionType
 from typing import Any, Protocol
 
+from agl_adapters.processes.main_module import MAIN, check_main, main_file
 from agl_adapters.references import load_reference
 from agl_core.errors import ConfigurationError
 from agl_core.execution.agents import Agent
@@ -86,18 +89,35 @@ class _Copied:
 
 def _named(agent: Agent) -> _Named | None:
     """Find a module that holds the agent itself under a name."""
-    for module_name, module in list(sys.modules.items()):
-        if module_name == "__main__" and not hasattr(module, "__file__"):
-            continue  # a notebook or a shell, which no other process can import
+    # What is run comes last: it may have taken the agent from another module, and only there.
+    main = sys.modules.get(MAIN)
+    others = [(name, module) for name, module in sys.modules.items() if module is not main]
+    # A notebook or a shell no other process can import.
+    for module_name, module in [*others, *([] if main_file() is None else [(MAIN, main)])]:
         for name, value in list(getattr(module, "__dict__", {}).items()):
             if value is agent:
+                if module is main:
+                    check_main(name, "the agent")
                 return _Named(module_name, name)
     return None
 
 
+class _Pickler(pickle.Pickler):
+    """Makes sure that functions and classes which are sent by their names are there in a worker."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, FunctionType | type) and obj.__module__ == MAIN:
+            check_main(obj.__qualname__.partition(".")[0], "a function or class that the agent has")
+        return NotImplemented
+
+
 def _pickled(value: Any) -> bytes:
+    buffer = io.BytesIO()
     try:
-        return pickle.dumps(value)
+        _Pickler(buffer).dump(value)
+        return buffer.getvalue()
+    except ConfigurationError:
+        raise
     except Exception as error:
         raise ConfigurationError(
             f"worker processes cannot be given the agent: it is no module's own, and cannot be "

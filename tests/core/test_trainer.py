@@ -676,6 +676,7 @@ class TestResume:
         assert comparable(rest)[1] == comparable(whole)[1]
         assert comparable(rest)[0].replace("parts.db", "whole.db") == comparable(whole)[0]
         assert rest.usage.rollouts == len(ran)  # of the whole run
+        assert rest.usage.unpriced == whole.usage.unpriced == ("m",)
         assert rest.usage.model_calls == len(client.requests)
         assert len(set(ran)) == len(ran)
         assert sorted(client.requests) == whole_asked

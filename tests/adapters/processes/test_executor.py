@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,11 @@ from agl_core.execution.attempts import Attempt, RolloutRequest
 from agl_core.execution.executors import Executor, LocalExecutor
 from agl_core.privacy.redaction import Redaction
 from agl_core.prompts.templates import PromptTemplate
+from agl_core.rollouts import ModelUsage
+from agl_core.spans.genai import TokenUsage
 from agl_core.spans.span import Span
+from agl_core.spending.budgets import BudgetExhaustedError
+from agl_core.spending.metering import AbsentMeter, Demand, Reserved
 from agl_core.tracing.tracing import Tracing
 
 HI = PromptTemplate("Hi {case}.")
@@ -315,3 +320,39 @@ def test_a_budget_holds_in_worker_processes(agents: Any, model: SimulatedModel) 
     result = trainer.fit(agents.often, [{"case": n} for n in range(6)])
     assert result.stop_reason == "model_calls"
     assert model.usage().model_calls == result.usage.model_calls == 12
+
+
+class OneCallElsewhere:
+    """A meter with room for a call once it was asked twice, and for none that cannot wait."""
+
+    def __init__(self) -> None:
+        self.demands: list[Demand] = []
+        self.ended: list[Reserved] = []
+
+    def __reduce__(self) -> Any:
+        return AbsentMeter, ()  # as the real one in another process
+
+    def begin(self, demand: Demand) -> Reserved | None:
+        self.demands.append(demand)
+        if not demand.waits:
+            raise BudgetExhaustedError("model_calls")
+        return Reserved(demand.model, ModelUsage(1)) if len(self.demands) > 1 else None
+
+    def end(self, reserved: Reserved, tokens: TokenUsage | None, failed: bool) -> None:
+        self.ended.append(reserved)
+
+
+@pytest.mark.parametrize(("name", "waits"), [("agent", True), ("async_agent", False)])
+async def test_a_call_that_cannot_wait_says_so_over_the_pipe(
+    agents: Any, model: SimulatedModel, name: str, waits: bool
+) -> None:
+    """A blocking call does not wait on an event loop, which in a worker is that worker's own."""
+    meter = OneCallElsewhere()
+    model.reset()
+    async with opened(getattr(agents, name)) as executor:
+        asked = replace(request(case="ask"), meter=meter)
+        attempt = await executor.run(asked)
+    assert [demand.waits for demand in meter.demands] == ([True, True] if waits else [False])
+    assert all(demand.model == "gpt-4o" and demand.input_tokens > 0 for demand in meter.demands)
+    assert len(meter.ended) == model.usage().model_calls == int(waits)
+    assert (attempt.error is None) == waits

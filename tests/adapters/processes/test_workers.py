@@ -179,6 +179,84 @@ def test_a_script_that_is_not_guarded_is_told_so(tmp_path: Path) -> None:
     assert not program.notes()
 
 
+RUN = """
+    import agl_adapters as agl
+
+    {above}
+
+    if __name__ == "__main__":
+        {below}
+        trainer = agl.Trainer(
+            agl.Baseline(), executor=agl.ProcessExecutor(), n_runners=1,
+            initial_resources={{"prompt": "Be kind."}},
+        )
+        result = trainer.fit({given}, [{{"n": 1}}], [{{"n": 1}}])
+        print("result:", result.stop_reason, result.best_score, flush=True)
+"""
+SCORE = "lambda task, prompt: len(prompt.format()) / 16"  # of "Be kind."
+LINE = f"agent = agl.rollout({SCORE})"
+
+
+def test_the_agent_may_stand_in_the_script_that_is_run(tmp_path: Path) -> None:
+    output = Program(tmp_path, RUN.format(above=LINE, below="pass", given="agent")).end()
+    assert "result: completed 0.5" in output, output
+
+
+def test_the_agent_may_stand_in_a_module_that_is_run(tmp_path: Path) -> None:
+    package = tmp_path / "its_package"
+    package.mkdir()
+    text = textwrap.dedent(
+        RUN.format(above=f"from its_package import half\n    {LINE}", below="", given="agent")
+    )
+    (package / "__init__.py").write_text("half = 0.5")
+    (package / "app.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "its_package.app"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "result: completed 0.5" in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("above", "below"),
+    [
+        ("", LINE),
+        ("", f"score = {SCORE}\n        agent = agl.rollout(score)"),
+        (
+            "import re",
+            "def score(task, output): return 0.5\n"
+            "        held = [agl.wrap(re.escape, input=str, reward=score)]\n"
+            "        made = held.pop",
+        ),
+    ],
+)
+def test_an_agent_that_stands_where_workers_never_come_is_refused_before_it_costs_anything(
+    tmp_path: Path, above: str, below: str
+) -> None:
+    program = Program(
+        tmp_path, RUN.format(above=above, below=below, given="made()" if above else "agent")
+    )
+    output = program.end()
+    assert "is made under `if __name__ == '__main__':` in program.py" in output, output
+    assert "ProcessExecutor('program:make_agent')" in output
+    assert program.process.returncode == 1
+
+
+def test_an_agent_that_is_imported_where_workers_never_come_is_taken_from_its_module(
+    tmp_path: Path,
+) -> None:
+    program = Program(
+        tmp_path,
+        RUN.format(above="", below="from crash_agents import named as agent", given="agent"),
+    )
+    output = program.end()
+    assert "result: completed" in output, output
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
