@@ -130,6 +130,7 @@ def main() -> None:
     print(f"SIMULATED. {arguments.runs} runs each, 8 runners; used and over in shares of the cap")
     print(f"{'cap':12} {'over':>5} {'worst':>7} {'used, median':>13} {'least':>6}  ended by")
     with simulated_model(latency=0.005) as model:
+        asyncio.run(run("rollouts", 0, model))  # what is imported takes time
         for kind in arguments.kinds:
             runs = [asyncio.run(run(kind, seed, model)) for seed in range(arguments.runs)]
             shares = [run.used / run.cap for run in runs]

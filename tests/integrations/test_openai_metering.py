@@ -168,9 +168,12 @@ def test_a_run_ends_when_its_seconds_do(model: SimulatedModel) -> None:
 
     @agl.rollout
     async def agent(task: int, prompt: agl.PromptTemplate) -> float:
-        await asyncio.sleep(0 if task == 0 else 60)
+        await asyncio.sleep(60 if waits and task else 0)
         return float(bool(prompt.format()))
 
-    result, watcher = run(agent, agl.Budget(seconds=0.5))
+    waits = False
+    run(agent, agl.Budget(rollouts=3))  # what is imported takes time
+    waits = True
+    result, watcher = run(agent, agl.Budget(seconds=1.0))
     assert result.stop_reason == "seconds"
     assert {r.status for r in watcher.rollouts[1:]} == {"unavailable"}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from statistics import median
 from typing import Any
 
 from agl_core.callbacks import Callback
@@ -34,6 +36,10 @@ __all__ = ["RolloutRunner"]
 
 _LEAST = 0.01
 """Seconds that a rollout gets at least."""
+_TYPICAL = 50
+"""The median length of the last ones, so many, tells how long a rollout takes."""
+_FEW = 4
+"""Of fewer nothing is told: the first one may import what the program needs."""
 
 
 class RolloutRunner:
@@ -77,6 +83,7 @@ class RolloutRunner:
         # Twice the runners, so that one is never idle while the loop prepares its next rollout.
         self._window = 2 * n_runners
         self._canary = Canary()
+        self._lengths: deque[float] = deque(maxlen=_TYPICAL)
 
     def know_seed(
         self, seed: Resources, own: Mapping[str, PromptTemplate], fixed: Resources | None = None
@@ -194,7 +201,7 @@ class RolloutRunner:
             request = replace(
                 request,
                 attempt=number,
-                timeout=_shorter(self._timeout, self._ledger.seconds_left),
+                timeout=self._time_for(number),
                 meter=meter if self._ledger.is_metered else None,
             )
             attempt = await self._executor.run(request)
@@ -253,6 +260,20 @@ class RolloutRunner:
             return "seconds" if attempt.status in ("timed_out", "unavailable") else None
         return meter.refused
 
+    def _time_for(self, attempt: int) -> float | None:
+        """Return the seconds that an attempt may take.
+
+        Raises:
+            BudgetExhaustedError: If it is the first one and most likely would not end within the
+                budget's seconds.
+        """
+        left = self._ledger.seconds_left
+        if left is not None and attempt == 1:
+            typical = median(self._lengths) if len(self._lengths) >= _FEW else 0.0
+            if left <= typical:
+                raise BudgetExhaustedError("seconds")
+        return _shorter(self._timeout, left)
+
     def _raise_if_unmatched(self, rollout: Rollout) -> None:
         error = self._guard.see(rollout, self._own)
         if error is not None:
@@ -271,6 +292,8 @@ class RolloutRunner:
 
     def _rollout(self, request: RolloutRequest, attempt: Attempt, usage: ModelUsage) -> Rollout:
         task = request.task
+        if attempt.status in ("succeeded", "failed"):
+            self._lengths.append(attempt.seconds)
         score: float | None
         if attempt.status == "unavailable":
             score = None

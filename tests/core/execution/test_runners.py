@@ -102,6 +102,25 @@ class TestScores:
         assert [r.score for r in rollouts] == [1.0, 0.0]
 
 
+async def test_none_is_begun_that_would_not_end_in_the_seconds_of_the_budget(
+    engine: SimpleNamespace,
+) -> None:
+    begun: list[int] = []
+
+    async def agent(task: Any) -> float:
+        begun.append(task["number"])
+        await asyncio.sleep(0.3)
+        return 1.0
+
+    async with engine.running(agent, budget=Budget(seconds=1_000)) as test:
+        await test.runner.run_all(HI, tasks(4))
+        test.ledger._start -= test.ledger.seconds_left - 0.25
+        with pytest.raises(BudgetExhaustedError, match="seconds"):
+            await test.runner.run_all(BYE, tasks(3))
+    assert begun == [0, 1, 2, 3]
+    assert test.ledger.usage.rollouts == 4
+
+
 class TestWorldsFailures:
     async def test_are_tried_again(self, engine: SimpleNamespace) -> None:
         tries: dict[int, int] = {}
