@@ -1,24 +1,28 @@
 """What each idea of the default search is worth: one left out at a time, on the simulated model.
 
-The example's program on the plain client, two rounds, no test split. Rollouts are what was paid
-for; the true score is that of the prompt that the search found best, on fresh tasks; `again` counts
-the rollouts that the cache saved.
+The programs of `bench_peers.py`, two rounds or so many rollouts, no test split. Rollouts are what
+was paid for; the true score is that of the prompt that the search found best, on fresh tasks;
+`again` counts the rollouts that the cache saved; `less default` is the mean difference from the
+default on the same seeds, with its standard error.
 
     .venv/bin/python benchmarks/bench_ablations.py --seeds 8
+    .venv/bin/python benchmarks/bench_ablations.py --scenario parcels --rollouts 229
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import random
 import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from typing import Any
 
-from true_scores import true_score
+from peers.programs import PROGRAMS, client
+from peers.runs import SPLIT
+from peers.true_scores import true_score
 
 import agl_adapters as agl
 from agl_adapters.cli.demo import examples_folder
@@ -37,6 +41,7 @@ from agl_core.rollouts import Rollout
 
 MODEL = "gpt-4o-mini"
 SIZE, CRITIQUES, BLOCK, ROUNDS = 4, 4, 10, 2
+MANY_ROUNDS = 50
 
 
 class Forgetful(CritiqueMemory):
@@ -127,31 +132,30 @@ class Counter(Callback):
         self.again += cached
 
 
-def measure(search: Any, seed: int) -> tuple[int, int, float]:
+def measure(search: Any, scenario: str, seed: int, rollouts: int | None) -> tuple[int, int, float]:
     """Run one search; return rollouts, rollouts that the cache saved, and the true score."""
-    rooms = import_module("rooms")
-    counter = Counter()
+    program, counter = PROGRAMS[scenario], Counter()
 
     async def run(session: Any) -> None:
         await search.run(session)
 
-    with simulated_model("room_booking", seed=seed):
-        chat = import_module("room_booking").Chat()
+    with simulated_model(scenario, seed=seed):
+        openai_client = client()
 
         @agl.rollout
-        def booking(task: Any, decider: agl.PromptTemplate) -> float:
-            answer = chat.chat(system=decider.format(), user=task["input"])
-            return rooms.grade_booking(answer, task["expected_room"])
+        def agent(task: Any, prompt: agl.PromptTemplate) -> float:
+            return program.run(openai_client.chat.completions.create, prompt.format(), task)
 
         result = agl.Trainer(
             agl.algorithm(models=[MODEL])(run),
             seed=seed,
-            initial_resources={"decider": "You are a booking assistant."},
+            initial_resources={"prompt": program.seed},
             callbacks=[counter],
-        ).fit(booking, rooms.load_tasks("train"), rooms.load_tasks("val"))
+            budget=agl.Budget(rollouts=rollouts),
+        ).fit(agent, program.tasks("train", SPLIT), program.tasks("val", SPLIT))
     validated = [record for record in result.history if record.validation is not None]
     best = max(validated, key=lambda record: record.validation or 0.0)
-    score = true_score(best.candidate.resources["decider"].raw)
+    score = true_score(scenario, best.candidate.resources["prompt"].raw)
     return result.usage.rollouts, counter.again, score
 
 
@@ -159,20 +163,32 @@ def main() -> None:
     """Print a row for each search."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=8)
-    parser.add_argument("--only", default="", help="a part of a search's name")
+    parser.add_argument("--scenario", choices=PROGRAMS, default="room_booking")
+    parser.add_argument("--rollouts", type=int, help="go on until they are spent, past two rounds")
+    parser.add_argument("--only", nargs="*", default=list(SEARCHES), help="names of searches")
     arguments = parser.parse_args()
     sys.path.insert(0, str(examples_folder()))
-    print(f"SIMULATED model, medians over {arguments.seeds} seeds")
-    head = ("search", "rollouts", "again", "true score", "lowest", "mean")
-    print("{:20} {:>8} {:>6} {:>10} {:>7} {:>6}".format(*head))
-    for name, search in SEARCHES.items():
-        if arguments.only not in name:
-            continue
-        rows = [measure(search, seed) for seed in range(arguments.seeds)]
+    print(f"SIMULATED model, {arguments.scenario}, medians over {arguments.seeds} seeds")
+    head = ("search", "rollouts", "again", "true score", "lowest", "mean", "less default")
+    print("{:20} {:>8} {:>6} {:>10} {:>7} {:>6} {:>17}".format(*head))
+    default: list[float] = []
+    for name in dict.fromkeys(("default", *arguments.only)):
+        search = SEARCHES[name]
+        if arguments.rollouts and isinstance(search, RacingSearch):
+            search = replace(search, rounds=MANY_ROUNDS)
+        rows = [
+            measure(search, arguments.scenario, seed, arguments.rollouts)
+            for seed in range(arguments.seeds)
+        ]
         rollouts, again, scores = (list(column) for column in zip(*rows, strict=True))
+        default = default or scores
+        less = [score - other for score, other in zip(scores, default, strict=True)]
+        error = statistics.stdev(less) / math.sqrt(len(less)) if len(less) > 1 else math.nan
         shown = (statistics.median(column) for column in (rollouts, again, scores))
-        row = "{:20} {:8.0f} {:6.0f} {:10.3f} {:7.3f} {:6.3f}"
-        print(row.format(name, *shown, min(scores), statistics.fmean(scores)), flush=True)
+        row = "{:20} {:8.0f} {:6.0f} {:10.3f} {:7.3f} {:6.3f} {:+8.3f} +- {:.3f}"
+        mean = statistics.fmean(less)
+        values = (*shown, min(scores), statistics.fmean(scores), mean, error)
+        print(row.format(name, *values), flush=True)
 
 
 if __name__ == "__main__":
