@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from agl_core.spending.budgets import StopReason
 from agl_core.statistics.comparisons import Comparison, Verdict
 
-__all__ = ["VERDICTS", "stop_sentence", "where_compared"]
+__all__ = ["EVALUATED", "VERDICTS", "is_evaluation", "stop_sentence", "where_compared"]
 
 VERDICTS: Mapping[Verdict, str] = {
     "improved": "The whole interval is above zero: this is hardly chance.",
@@ -15,6 +16,9 @@ VERDICTS: Mapping[Verdict, str] = {
     "no_gain": "The seed's prompts stay: nothing better was found.",
 }
 """What each verdict means."""
+
+EVALUATED = "These are the prompts as they are: nothing else was tried."
+"""What there is to say of a run that searched for nothing."""
 
 _STOPS: Mapping[StopReason, str] = {
     "completed": "",
@@ -24,6 +28,11 @@ _STOPS: Mapping[StopReason, str] = {
     "failed": "An error ended the run: this is the best so far.",
     "interrupted": "The run was interrupted: this is the best so far.",
 }
+
+
+def is_evaluation(settings: Mapping[str, Any]) -> bool:
+    """Tell from a run's settings whether it only scored the prompts, as `agl eval` does."""
+    return settings.get("algorithm", {}).get("name") == "Baseline"
 
 
 def stop_sentence(reason: StopReason) -> str:

@@ -16,6 +16,7 @@ from agl_adapters.cli.options import JsonOption
 from agl_adapters.cli.output import print_json
 from agl_adapters.cli.stores import STORE, RunName, StoreOption, chosen_run, opened
 from agl_adapters.terminal import changes_view, standard_console
+from agl_adapters.wording import is_evaluation
 from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.storage.runs import known_run
 from agl_core.storage.store import RunRecord
@@ -52,7 +53,9 @@ def list_runs(store: StoreOption = STORE, as_json: JsonOption = False) -> None:
             _number(facts["seed_score"]),
             _number(facts["best_score"]),
             str(facts["rollouts"] or ""),
-            facts["verdict"] or "unfinished",
+            "evaluated"
+            if facts["verdict"] and is_evaluation(record.settings)
+            else facts["verdict"] or "unfinished",
         )
     standard_console().print(table if records else f"{store} holds no run")
 

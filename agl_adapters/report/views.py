@@ -12,7 +12,13 @@ from agl_adapters.report.cards import candidate_card, title
 from agl_adapters.report.changes import task_changes
 from agl_adapters.report.diffs import PromptDiff, prompt_diffs
 from agl_adapters.report.facts import RunFacts
-from agl_adapters.wording import VERDICTS, stop_sentence, where_compared
+from agl_adapters.wording import (
+    EVALUATED,
+    VERDICTS,
+    is_evaluation,
+    stop_sentence,
+    where_compared,
+)
 from agl_core.result import outlook
 from agl_core.statistics.comparisons import Comparison
 from agl_core.text import cut, printable
@@ -110,6 +116,7 @@ def _run(facts: RunFacts, now: float) -> dict[str, Any]:
         "algorithm": printable(str(record.settings.get("algorithm", {}).get("name", "?"))),
         "created": moment(record.created),
         "created_iso": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds"),
+        "is_evaluation": is_evaluation(record.settings),
         "ended": record.result is not None,
         "state": _state(facts, now),
     }
@@ -134,6 +141,12 @@ def _verdict(facts: RunFacts, now: float) -> _Verdict:
             [f"{len(facts.rollouts)} rollouts so far. There is no verdict before the run ends."],
             _validation_scores(facts),
         )
+    seed = facts.seed
+    if is_evaluation(facts.record.settings) and seed is not None and seed.validation is not None:
+        tasks = sum(task.split == "val" for task in facts.tasks)
+        mean = f"The mean score on {tasks} tasks. {EVALUATED}"
+        headline = f"Scores {shown_number(seed.validation)}"
+        return _Verdict("scored", headline, _MARKS["no_gain"], [mean])
     kind = result["verdict"]
     sentences: list[str] = []
     comparison = _comparison(result)

@@ -8,6 +8,7 @@ from agl_adapters.report.data import snippet
 from agl_adapters.report.diffs import prompt_diffs
 from agl_adapters.report.facts import CandidateFacts, RolloutFacts, RunFacts, mean_score
 from agl_adapters.report.views import NONE, moment, shown_number, stats
+from agl_adapters.wording import is_evaluation
 from agl_core.text import printable
 
 __all__ = ["comparison_view", "outcome"]
@@ -29,9 +30,12 @@ def outcome(facts: RunFacts) -> dict[str, Any]:
             "gain": comparison["gain"],
         }
     seed, best = facts.seed, facts.finalist
+    verdict = result.get("verdict", "not ended")
+    if facts.record.result is not None and is_evaluation(facts.record.settings):
+        verdict = "evaluated"
     return {
         "kind": result.get("verdict", "open"),
-        "outcome": result.get("verdict", "not ended").replace("_", " "),
+        "outcome": verdict.replace("_", " "),
         "split": "val" if seed is not None and seed.validation is not None else "",
         "seed": None if seed is None else seed.validation,
         "best": None if best is None else best.validation,

@@ -146,7 +146,9 @@ def test_runs_are_listed_shown_compared_and_deleted(shop: Shop) -> None:
     assert (first["run"], first["algorithm"]) == ("first", "APO")
     assert 0 < first["rollouts"] <= 300
     assert second["algorithm"] == "Baseline"
-    assert "first" in shop.agl("runs", "list")
+    listed = shop.agl("runs", "list")
+    assert "first" in listed
+    assert "evaluated" in listed
     shown = shop.agl("runs", "show", "first")
     assert f"Rollouts in the store: {first['rollouts']} succeeded" in shown
     assert "Critique" in shown

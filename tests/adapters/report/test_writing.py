@@ -19,6 +19,7 @@ from agl_adapters.report.packing import pack_traces
 from agl_adapters.report.pages import ASSETS, embedded_json, linked_assets, render
 from agl_adapters.report.reading import RunReader
 from agl_adapters.report.writing import report_html
+from agl_adapters.ui.comparing import outcome
 from agl_core.errors import ConfigurationError, StoreError
 
 
@@ -145,6 +146,25 @@ def test_a_run_without_a_single_rollout_has_a_report(tmp_path: Path) -> None:
     text = agl.write_report(store, "r", tmp_path / "out" / "r.html").read_text()
     assert "There is no verdict before the run ends." in text
     assert "0 rollouts so far" in text
+    store.close()
+
+
+def test_a_run_that_searched_for_nothing_is_called_an_evaluation(tmp_path: Path) -> None:
+    store = agl.SQLiteStore(tmp_path / "runs.db")
+
+    @agl.rollout
+    def agent(task: int, prompt: agl.PromptTemplate) -> float:
+        return float(bool(prompt.format()) and task % 2)
+
+    prompts = {"prompt": "Answer."}
+    trainer = agl.Trainer(agl.Baseline(), store=store, run="r", initial_resources=prompts)
+    trainer.fit(agent, range(4))
+    text = agl.write_report(store, "r", tmp_path / "r.html").read_text()
+    assert "Scores 0.500" in text
+    assert "The mean score on 4 tasks." in text
+    assert "optimized by" not in text
+    assert "No gain" not in text
+    assert outcome(RunReader(store, "r").read())["outcome"] == "evaluated"
     store.close()
 
 
