@@ -18,10 +18,20 @@ from agl_adapters.testing.calls import Reply, draws
 from agl_adapters.testing.critic import Critic
 from agl_adapters.testing.editor import Editor
 from agl_adapters.testing.room_text import unescaped
-from agl_adapters.testing.rules import Rule
+from agl_adapters.testing.rules import Rule, all_of, any_of
 from agl_adapters.testing.stages import Seen, Stage
 
-__all__ = ["Choice", "Choosing", "Criterion", "Domain", "Fields", "amount", "line"]
+__all__ = [
+    "Choice",
+    "Choosing",
+    "Criterion",
+    "Domain",
+    "Fields",
+    "amount",
+    "line",
+    "needed",
+    "preferred",
+]
 
 Fields = Mapping[str, str]
 """What a line says, by the name of the field."""
@@ -49,6 +59,30 @@ class Criterion:
     rule: Rule
     fits: Callable[[Fields, Fields], bool] | None = None
     least: Callable[[Fields], float] | None = None
+
+
+def needed(
+    name: str,
+    sentence: str,
+    *patterns: str,
+    unstated: float,
+    fits: Callable[[Fields, Fields], bool],
+    about: str = Rule.about,
+) -> Criterion:
+    """What an option needs to fit. A prompt's sentence states it that holds all of the patterns."""
+    return Criterion(Rule(name, sentence, all_of(*patterns), unstated, about=about), fits=fits)
+
+
+def preferred(
+    name: str,
+    sentence: str,
+    *patterns: str,
+    unstated: float,
+    least: Callable[[Fields], float],
+    about: str = Rule.about,
+) -> Criterion:
+    """Which of those that fit is best. A sentence states it that holds any of the patterns."""
+    return Criterion(Rule(name, sentence, any_of(*patterns), unstated, about=about), least=least)
 
 
 @dataclass(frozen=True)

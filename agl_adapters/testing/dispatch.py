@@ -12,10 +12,9 @@ from typing import Any
 
 from agl_adapters.testing.calls import draws
 from agl_adapters.testing.chains import Chain
-from agl_adapters.testing.choosing import Choosing, Criterion, Domain, Fields, amount, line
+from agl_adapters.testing.choosing import Choosing, Domain, Fields, amount, line, needed, preferred
 from agl_adapters.testing.critic import Critic
 from agl_adapters.testing.editor import Editor
-from agl_adapters.testing.rules import Rule, all_of, any_of
 
 __all__ = ["TEAMS", "WORKERS", "dispatch", "dispatch_tasks", "grade"]
 
@@ -63,10 +62,6 @@ def _worker(rng: random.Random) -> Fields:
     }
 
 
-def _fitting(name: str, sentence: str, *patterns: str, unstated: float, about: str) -> Rule:
-    return Rule(name, sentence, all_of(*patterns), obeyed_unstated=unstated, about=about)
-
-
 TEAMS = Domain(
     name="dispatch teams",
     request="Report",
@@ -75,57 +70,47 @@ TEAMS = Domain(
     draw_request=_report,
     draw_option=_team,
     criteria=(
-        Criterion(
-            _fitting(
-                "trade",
-                "Only pick a team that masters the trade of the report.",
-                r"\btrades?\b",
-                unstated=0.97,
-                about="picking the team",
-            ),
+        needed(
+            "trade",
+            "Only pick a team that masters the trade of the report.",
+            r"\btrades?\b",
+            unstated=0.97,
             fits=lambda has, asks: asks["trade"] in has["trades"],
+            about="picking the team",
         ),
-        Criterion(
-            _fitting(
-                "site",
-                "Only pick a team that is licensed for the site of the report.",
-                r"licen[sc]e|permit",
-                r"\bsites?\b",
-                unstated=0.75,
-                about="picking the team",
-            ),
+        needed(
+            "site",
+            "Only pick a team that is licensed for the site of the report.",
+            r"licen[sc]e|permit",
+            r"\bsites?\b",
+            unstated=0.75,
             fits=lambda has, asks: asks["site"] in has["licensed for"],
+            about="picking the team",
         ),
-        Criterion(
-            _fitting(
-                "danger",
-                "Where there is danger, only pick a team with a safety badge.",
-                r"danger|hazard",
-                r"badge",
-                unstated=0.75,
-                about="picking the team",
-            ),
+        needed(
+            "danger",
+            "Where there is danger, only pick a team with a safety badge.",
+            r"danger|hazard",
+            r"badge",
+            unstated=0.75,
             fits=lambda has, asks: asks["danger"] == "no" or has["safety badge"] == "yes",
+            about="picking the team",
         ),
-        Criterion(
-            Rule(
-                "queue",
-                "Among the teams that fit, pick the one with the shortest queue.",
-                any_of(r"(?:shortest|smallest|least|fewest)[^.]{0,20} (?:queue|reports)"),
-                obeyed_unstated=0.65,
-                about="picking the team",
-            ),
+        preferred(
+            "queue",
+            "Among the teams that fit, pick the one with the shortest queue.",
+            r"(?:shortest|smallest|least|fewest)[^.]{0,20} (?:queue|reports)",
+            unstated=0.65,
             least=lambda has: amount(has["queue"]),
+            about="picking the team",
         ),
-        Criterion(
-            Rule(
-                "nearest",
-                "With equal queues, pick the nearest team.",
-                any_of(r"nearest|closest|(?:shortest|smallest|least) distance"),
-                obeyed_unstated=0.6,
-                about="picking the team",
-            ),
+        preferred(
+            "nearest",
+            "With equal queues, pick the nearest team.",
+            r"nearest|closest|(?:shortest|smallest|least) distance",
+            unstated=0.6,
             least=lambda has: amount(has["distance"]),
+            about="picking the team",
         ),
     ),
 )
@@ -138,70 +123,58 @@ WORKERS = Domain(
     draw_request=_visit,
     draw_option=_worker,
     criteria=(
-        Criterion(
-            _fitting(
-                "free",
-                "Only pick a worker who is free when the visit starts.",
-                r"\bfree\b|available",
-                r"start|begin|\bfrom\b",
-                unstated=0.95,
-                about="picking the worker",
-            ),
+        needed(
+            "free",
+            "Only pick a worker who is free when the visit starts.",
+            r"\bfree\b|available",
+            r"start|begin|\bfrom\b",
+            unstated=0.95,
             fits=lambda has, asks: amount(has["free from"]) <= amount(asks["starts"]),
+            about="picking the worker",
         ),
-        Criterion(
-            _fitting(
-                "shift",
-                "Only pick a worker whose shift does not end before the visit is over.",
-                r"\bshifts?\b|overtime",
-                unstated=0.75,
-                about="picking the worker",
-            ),
+        needed(
+            "shift",
+            "Only pick a worker whose shift does not end before the visit is over.",
+            r"\bshifts?\b|overtime",
+            unstated=0.75,
             fits=lambda has, asks: (
                 amount(has["shift ends"]) >= amount(asks["starts"]) + amount(asks["lasts"])
             ),
+            about="picking the worker",
         ),
-        Criterion(
-            _fitting(
-                "van",
-                "Heavy tools need a worker with a van.",
-                r"heavy|tools?\b",
-                r"\bvan\b",
-                unstated=0.75,
-                about="picking the worker",
-            ),
+        needed(
+            "van",
+            "Heavy tools need a worker with a van.",
+            r"heavy|tools?\b",
+            r"\bvan\b",
+            unstated=0.75,
             fits=lambda has, asks: asks["tools"] == "light" or has["van"] == "yes",
+            about="picking the worker",
         ),
-        Criterion(
-            _fitting(
-                "certified",
-                "A new customer is only sent a certified worker.",
-                r"new customers?",
-                r"certif",
-                unstated=0.8,
-                about="picking the worker",
-            ),
+        needed(
+            "certified",
+            "A new customer is only sent a certified worker.",
+            r"new customers?",
+            r"certif",
+            unstated=0.8,
             fits=lambda has, asks: asks["customer"] == "known" or has["certified"] == "yes",
+            about="picking the worker",
         ),
-        Criterion(
-            Rule(
-                "load",
-                "Among the workers who fit, pick the one with the fewest visits today.",
-                any_of(r"(?:fewest|least|lowest|smallest)[^.]{0,20} visits|least busy"),
-                obeyed_unstated=0.65,
-                about="picking the worker",
-            ),
+        preferred(
+            "load",
+            "Among the workers who fit, pick the one with the fewest visits today.",
+            r"(?:fewest|least|lowest|smallest)[^.]{0,20} visits|least busy",
+            unstated=0.65,
             least=lambda has: amount(has["visits today"]),
+            about="picking the worker",
         ),
-        Criterion(
-            Rule(
-                "rate",
-                "With equally many visits, pick the worker with the lowest rate.",
-                any_of(r"cheapest|(?:lowest|least|smallest) (?:rate|price|cost)"),
-                obeyed_unstated=0.6,
-                about="picking the worker",
-            ),
+        preferred(
+            "rate",
+            "With equally many visits, pick the worker with the lowest rate.",
+            r"cheapest|(?:lowest|least|smallest) (?:rate|price|cost)",
+            unstated=0.6,
             least=lambda has: amount(has["rate"]),
+            about="picking the worker",
         ),
     ),
 )

@@ -7,13 +7,21 @@ it, as advice that sounds sensible does.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agl_adapters.testing.choosing import Choosing, Criterion, Domain, Fields, amount
+from agl_adapters.testing.choosing import (
+    Choosing,
+    Criterion,
+    Domain,
+    Fields,
+    amount,
+    needed,
+    preferred,
+)
 from agl_adapters.testing.critic import Critic
 from agl_adapters.testing.editor import Editor
-from agl_adapters.testing.rules import Breach, Rule, all_of, any_of
+from agl_adapters.testing.rules import Breach, Rule, any_of
 
 __all__ = ["PARCELS", "HalfRightCritic", "parcels"]
 
@@ -40,6 +48,12 @@ def _option(rng: random.Random) -> Fields:
     }
 
 
+def _decoy(name: str, sentence: str, pattern: str, least: Callable[[Fields], float]) -> Criterion:
+    """What no good prompt states, and what does harm where one does."""
+    rule = Rule(name, sentence, any_of(pattern), obeyed_unstated=0.0, obeyed_stated=0.6)
+    return Criterion(rule, least=least)
+
+
 PARCELS = Domain(
     name="parcels",
     request="Parcel",
@@ -48,99 +62,80 @@ PARCELS = Domain(
     draw_request=_request,
     draw_option=_option,
     criteria=(
-        Criterion(
-            Rule(
-                "weight",
-                "Only pick a carrier whose limit is at least the weight of the parcel.",
-                all_of(r"limit|capacity|carry", r"weigh|heav"),
-                obeyed_unstated=0.97,
-            ),
+        needed(
+            "weight",
+            "Only pick a carrier whose limit is at least the weight of the parcel.",
+            r"limit|capacity|carry",
+            r"weigh|heav",
+            unstated=0.97,
             fits=lambda has, asks: amount(has["limit"]) >= amount(asks["weight"]),
         ),
-        Criterion(
-            Rule(
-                "abroad",
-                "A parcel that goes abroad needs a carrier that delivers abroad.",
-                all_of(r"abroad|international|foreign", r"need|only|must|has to|deliver"),
-                obeyed_unstated=0.95,
-            ),
+        needed(
+            "abroad",
+            "A parcel that goes abroad needs a carrier that delivers abroad.",
+            r"abroad|international|foreign",
+            r"need|only|must|has to|deliver",
+            unstated=0.95,
             fits=lambda has, asks: "yes" in (has["delivers abroad"], _opposite(asks["abroad"])),
         ),
-        Criterion(
-            Rule(
-                "fragile",
-                "A fragile parcel needs a carrier with careful handling.",
-                all_of(r"fragile|breakable", r"careful|gentl"),
-                obeyed_unstated=0.75,
-            ),
+        needed(
+            "fragile",
+            "A fragile parcel needs a carrier with careful handling.",
+            r"fragile|breakable",
+            r"careful|gentl",
+            unstated=0.75,
             fits=lambda has, asks: "yes" in (has["careful handling"], _opposite(asks["fragile"])),
         ),
-        Criterion(
-            Rule(
-                "due",
-                "Only pick a carrier that takes no more days than the parcel is due in.",
-                all_of(r"\bdays?\b|time|deadline", r"\bdue\b|deadline|in time|late"),
-                obeyed_unstated=0.85,
-            ),
+        needed(
+            "due",
+            "Only pick a carrier that takes no more days than the parcel is due in.",
+            r"\bdays?\b|time|deadline",
+            r"\bdue\b|deadline|in time|late",
+            unstated=0.85,
             fits=lambda has, asks: amount(has["takes"]) <= amount(asks["due in"]),
         ),
-        Criterion(
-            Rule(
-                "insured",
-                "Only pick a carrier that insures at least the value of the parcel.",
-                all_of(r"insur", r"value|worth"),
-                obeyed_unstated=0.65,
-            ),
+        needed(
+            "insured",
+            "Only pick a carrier that insures at least the value of the parcel.",
+            r"insur",
+            r"value|worth",
+            unstated=0.65,
             fits=lambda has, asks: amount(has["insures"]) >= amount(asks["value"]),
         ),
-        Criterion(
-            Rule(
-                "cheapest",
-                "Among the carriers that fit, pick the one with the lowest price.",
-                any_of(r"cheapest", r"(?:lowest|least|smallest|minimal) (?:price|cost)"),
-                obeyed_unstated=0.55,
-            ),
+        preferred(
+            "cheapest",
+            "Among the carriers that fit, pick the one with the lowest price.",
+            r"cheapest",
+            r"(?:lowest|least|smallest|minimal) (?:price|cost)",
+            unstated=0.55,
             least=lambda has: amount(has["price"]),
         ),
-        Criterion(
-            Rule(
-                "greenest",
-                "At the same price, pick the carrier with the lowest emissions.",
-                any_of(r"greenest", r"(?:lowest|least|fewest|smallest|minimal) emissions"),
-                obeyed_unstated=0.5,
-            ),
+        preferred(
+            "greenest",
+            "At the same price, pick the carrier with the lowest emissions.",
+            r"greenest",
+            r"(?:lowest|least|fewest|smallest|minimal) emissions",
+            unstated=0.5,
             least=lambda has: amount(has["emissions"]),
         ),
     ),
     decoys=(
-        Criterion(
-            Rule(
-                "fastest",
-                "Always pick the carrier that delivers fastest.",
-                any_of(r"fastest|quickest"),
-                obeyed_unstated=0.0,
-                obeyed_stated=0.6,
-            ),
+        _decoy(
+            "fastest",
+            "Always pick the carrier that delivers fastest.",
+            r"fastest|quickest",
             least=lambda has: amount(has["takes"]),
         ),
-        Criterion(
-            Rule(
-                "strongest",
-                "Prefer the carrier with the highest limit, to be on the safe side.",
-                any_of(r"(?:highest|largest|biggest) limit"),
-                obeyed_unstated=0.0,
-                obeyed_stated=0.6,
-            ),
+        _decoy(
+            "strongest",
+            "Prefer the carrier with the highest limit, to be on the safe side.",
+            r"(?:highest|largest|biggest) limit",
             least=lambda has: -amount(has["limit"]),
         ),
-        Criterion(
-            Rule(
-                "best_insured",
-                "Choose the carrier with the most insurance.",
-                any_of(r"(?:most|highest|best) insurance"),
-                obeyed_unstated=0.0,
-                obeyed_stated=0.6,
-            ),
+        _decoy(
+            "best_insured",
+            "Choose the carrier with the most insurance.",
+            r"(?:most|highest|best) insurance",
             least=lambda has: -amount(has["insures"]),
         ),
     ),

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from agl_adapters.testing.calls import draws
-from agl_adapters.testing.choosing import Choosing, Criterion, Domain, Fields, amount
+from agl_adapters.testing.choosing import Choosing, Domain, Fields, amount, needed, preferred
 from agl_adapters.testing.critic import Critic
 from agl_adapters.testing.editor import Editor
-from agl_adapters.testing.rules import Rule, all_of, any_of
 
 __all__ = ["RATER_ERRS", "TICKETS", "noisy_grade", "tickets"]
 
@@ -50,67 +49,56 @@ TICKETS = Domain(
     draw_request=_request,
     draw_option=_option,
     criteria=(
-        Criterion(
-            Rule(
-                "language",
-                "Only pick a clerk who speaks the language of the ticket.",
-                all_of(r"language|speak"),
-                obeyed_unstated=0.97,
-            ),
+        needed(
+            "language",
+            "Only pick a clerk who speaks the language of the ticket.",
+            r"language|speak",
+            unstated=0.97,
             fits=lambda has, asks: asks["language"] in has["languages"],
         ),
-        Criterion(
-            Rule(
-                "product",
-                "Only pick a clerk who knows the product of the ticket.",
-                all_of(r"product", r"know|handle|expert|match|of the ticket"),
-                obeyed_unstated=0.95,
-            ),
+        needed(
+            "product",
+            "Only pick a clerk who knows the product of the ticket.",
+            r"product",
+            r"know|handle|expert|match|of the ticket",
+            unstated=0.95,
             fits=lambda has, asks: asks["product"] in has["products"],
         ),
-        Criterion(
-            Rule(
-                "severity",
-                "A ticket of high severity needs a clerk of level 2 or 3.",
-                all_of(r"sever|urgent|critical", r"level|senior"),
-                obeyed_unstated=0.65,
-            ),
+        needed(
+            "severity",
+            "A ticket of high severity needs a clerk of level 2 or 3.",
+            r"sever|urgent|critical",
+            r"level|senior",
+            unstated=0.65,
             fits=lambda has, asks: asks["severity"] == "low" or amount(has["level"]) > 1,
         ),
-        Criterion(
-            Rule(
-                "badge",
-                "A business customer's ticket needs a clerk with a business badge.",
-                all_of(r"business", r"badge"),
-                obeyed_unstated=0.75,
-            ),
+        needed(
+            "badge",
+            "A business customer's ticket needs a clerk with a business badge.",
+            r"business",
+            r"badge",
+            unstated=0.75,
             fits=lambda has, asks: asks["customer"] == "free" or has["business badge"] == "yes",
         ),
-        Criterion(
-            Rule(
-                "shift",
-                "Only pick a clerk whose shift does not end before the ticket is done.",
-                all_of(r"shift|working hours"),
-                obeyed_unstated=0.75,
-            ),
+        needed(
+            "shift",
+            "Only pick a clerk whose shift does not end before the ticket is done.",
+            r"shift|working hours",
+            unstated=0.75,
             fits=lambda has, asks: amount(has["shift ends in"]) >= amount(asks["takes"]),
         ),
-        Criterion(
-            Rule(
-                "load",
-                "Among the clerks who fit, pick the one with the fewest open tickets.",
-                any_of(r"(?:fewest|least|lowest|smallest) (?:number of )?(?:open|load)|least busy"),
-                obeyed_unstated=0.55,
-            ),
+        preferred(
+            "load",
+            "Among the clerks who fit, pick the one with the fewest open tickets.",
+            r"(?:fewest|least|lowest|smallest) (?:number of )?(?:open|load)|least busy",
+            unstated=0.55,
             least=lambda has: amount(has["open tickets"]),
         ),
-        Criterion(
-            Rule(
-                "junior",
-                "With equally many open tickets, pick the clerk of the lowest level.",
-                any_of(r"(?:lowest|least|smallest|minimal) level|most junior"),
-                obeyed_unstated=0.5,
-            ),
+        preferred(
+            "junior",
+            "With equally many open tickets, pick the clerk of the lowest level.",
+            r"(?:lowest|least|smallest|minimal) level|most junior",
+            unstated=0.5,
             least=lambda has: amount(has["level"]),
         ),
     ),
