@@ -153,6 +153,9 @@ class SQLiteStore:
 
     def add_rollout(self, run: str, key: RolloutKey, record: Mapping[str, Any]) -> None:
         """Write a rollout; see `Store`."""
+        # One statement for nearly all: around each, the event loop waits for other threads.
+        if self._put_rollout("IGNORE", run, key, record):
+            return
         rows = self._read(
             "SELECT record FROM rollouts WHERE run=? AND candidate=? AND split=? AND task=? "
             "AND repeat=?",
@@ -165,8 +168,14 @@ class SQLiteStore:
         if rows:
             replaced = json.loads(rows[0][0])
             record = {**record, "replaced": [*replaced.get("replaced", ()), replaced["usage"]]}
-        self._write(
-            "INSERT OR REPLACE INTO rollouts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        self._put_rollout("REPLACE", run, key, record)
+
+    def _put_rollout(
+        self, conflict: str, run: str, key: RolloutKey, record: Mapping[str, Any]
+    ) -> bool:
+        """Write a rollout; tell whether it was: with ``IGNORE`` only if there was none."""
+        written = self._write(
+            f"INSERT OR {conflict} INTO rollouts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             run,
             key.candidate,
             key.split,
@@ -177,6 +186,7 @@ class SQLiteStore:
             record["score"],
             json.dumps(record, separators=(",", ":")),
         )
+        return written > 0
 
     def rollouts(
         self, run: str, since: float = 0.0
@@ -261,9 +271,10 @@ class SQLiteStore:
         with self._errors("read"), self._opened() as db:
             return db.execute(statement, values).fetchall()
 
-    def _write(self, statement: str, *values: Any) -> None:
+    def _write(self, statement: str, *values: Any) -> int:
+        """Execute a statement; return how many rows it wrote."""
         with self._errors("write to"), self._opened() as db:
-            db.execute(statement, values)
+            return db.execute(statement, values).rowcount
 
     @contextmanager
     def _opened(self) -> Generator[sqlite3.Connection]:
