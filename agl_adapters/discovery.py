@@ -24,7 +24,7 @@ from agl_core.trainer import Trainer
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["Discovery", "adiscover", "discover"]
+__all__ = ["Discovery", "adiscover", "discover", "unscored_agent"]
 
 SCHEMA = "agl-adapters/discovery"
 VERSION = 1
@@ -126,7 +126,7 @@ def discover(  # noqa: PLR0913 - all but two optional, all by keyword
         RolloutError: If the program fails on every task, or no prompt of its is seen.
     """
     trainer = _trainer(n_runners, timeout, templates, callbacks, redact)
-    return Discovery(trainer.survey(_agent(agent, input), tasks))
+    return Discovery(trainer.survey(unscored_agent(agent, input), tasks))
 
 
 async def adiscover(  # noqa: PLR0913 - as `discover`
@@ -142,7 +142,7 @@ async def adiscover(  # noqa: PLR0913 - as `discover`
 ) -> Discovery:
     """Do as `discover` does, on the running event loop."""
     trainer = _trainer(n_runners, timeout, templates, callbacks, redact)
-    return Discovery(await trainer.asurvey(_agent(agent, input), tasks))
+    return Discovery(await trainer.asurvey(unscored_agent(agent, input), tasks))
 
 
 def _trainer(
@@ -162,7 +162,8 @@ def _trainer(
     )
 
 
-def _agent(agent: Any, input: Callable[[Any], Any] | None) -> Agent:
+def unscored_agent(agent: Any, input: Callable[[Any], Any] | None) -> Agent:
+    """Return a program as an agent of which only the prompts are looked at."""
     if isinstance(agent, Agent):
         return agent
     return wrap(agent, input=input, reward=_unscored)

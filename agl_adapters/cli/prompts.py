@@ -15,6 +15,7 @@ from rich.text import Text
 import agl_adapters as agl
 from agl_adapters.cli.options import JsonOption
 from agl_adapters.cli.output import print_json
+from agl_adapters.discovery import unscored_agent
 from agl_adapters.production.drift import InUse
 from agl_adapters.production.prompt_checks import misfits
 from agl_adapters.production.prompts_in_use import PromptsInUse
@@ -22,7 +23,6 @@ from agl_adapters.production.source_patches import make_patch
 from agl_adapters.references import load_reference
 from agl_adapters.terminal import prompts_view, standard_console
 from agl_core.errors import ConfigurationError
-from agl_core.execution.agents import Agent
 from agl_core.prompts.prompt_files import PromptFile, read_prompt_file, text_hash
 from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.text import printable
@@ -113,7 +113,7 @@ def diff(
 @prompts.command()
 def check(
     file: FileArgument,
-    program: Annotated[
+    agent: Annotated[
         str | None,
         typer.Argument(
             metavar="[MODULE:NAME]", help="The program that it is for; it is run on a few tasks."
@@ -137,13 +137,13 @@ def check(
     """
     held = read_prompt_file(file)
     problems: dict[str, str] = {}
-    if program is None:
+    if agent is None:
         if any(":" in name for name in held.prompts) or not held.prompts:
             PromptsInUse(held, InUse())
     elif tasks is None:
-        raise ConfigurationError(f"on which tasks is {program} run? Name them: --tasks val.jsonl")
+        raise ConfigurationError(f"on which tasks is {agent} run? Name them: --tasks val.jsonl")
     else:
-        problems = _check_program(held, program, make_input, tasks, count)
+        problems = _check_program(held, agent, make_input, tasks, count)
     if as_json:
         print_json({"prompts": len(held.prompts), "problems": problems})
     else:
@@ -151,7 +151,9 @@ def check(
         for slot, problem in problems.items():
             _line(console, f"{slot}: {problem}")
         if not problems:
-            _line(console, f"{file}: {len(held.prompts)} prompts, all fit to be used")
+            held_prompts = "1 prompt" if len(held.prompts) == 1 else f"{len(held.prompts)} prompts"
+            usable = "can be used; name the program to see whether they fit it"
+            _line(console, f"{file}: {held_prompts}: {f'fit {agent}' if agent else usable}")
     if problems:
         raise typer.Exit(1)
 
@@ -193,19 +195,12 @@ def apply(
         raise typer.Exit(1)
 
 
-def _unscored(task: Any, output: Any) -> float:
-    """Stand in for a reward: only the prompts are looked at."""
-    return 0.0
-
-
 def _check_program(
     held: PromptFile, reference: str, make_input: str | None, tasks: Path, count: int
 ) -> dict[str, str]:
     """Run a program on tasks, and return what is wrong with the prompts for it."""
-    agent = load_reference(reference, "the program")
-    if not isinstance(agent, Agent):
-        function = None if make_input is None else load_reference(make_input, "--input")
-        agent = agl.wrap(agent, input=function, reward=_unscored)
+    function = None if make_input is None else load_reference(make_input, "--input")
+    agent = unscored_agent(load_reference(reference, "the program"), function)
     if not agent.discovers:
         agent.check(held.prompts)
         return {}

@@ -140,7 +140,10 @@ def make_patch(file: PromptFile, paths: Sequence[Path], folder: Path) -> Patch:
                     "which it is to be replaced"
                 )
             else:
-                patch.unplaced[slot] = f"no literal in {len(sources)} files has its text"
+                files = "1 file" if len(sources) == 1 else f"{len(sources)} files"
+                patch.unplaced[slot] = (
+                    f"no literal in {files} has its text; change it where the program takes it from"
+                )
     _place(chosen, patch)
     patch.diff = b"".join(_diff(source) for source in sources)
     return patch

@@ -123,7 +123,7 @@ def test_a_file_that_cannot_be_used_is_one_line(
 def test_a_file_is_checked_by_itself(file: Path, tmp_path: Path) -> None:
     result = invoke("check", file)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "2 prompts, all fit to be used" in result.stdout
+    assert "2 prompts: can be used; name the program" in result.stdout
     own = agl.PromptTemplate("Hello {name}.", "literal", ["name"])
     asking = agl.PromptTemplate("Hello {name}, it is {date}.")
     bad = agl.save_prompts({PLANNER: asking}, tmp_path / "bad.json", replaces={PLANNER: own})
@@ -169,16 +169,17 @@ def test_a_file_is_checked_with_a_program(
     program: Path, prompts: Any, replaces: Any, problem: str | None
 ) -> None:
     agl.save_prompts(prompts, program / "prompts.json", replaces=replaces)
+    (program / "agl.toml").write_text('agent = "booking:book"')
     agl_command = Path(sys.executable).parent / "agl"
     result = subprocess.run(
-        [agl_command, "prompts", "check", "prompts.json", "booking:book", "--tasks", "tasks.jsonl"],
+        [agl_command, "prompts", "check", "prompts.json", "--tasks", "tasks.jsonl"],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
     assert result.returncode == (0 if problem is None else 1), result.stderr
-    assert (problem or "1 prompts, all fit to be used") in result.stdout.replace("\n", "")
+    assert (problem or "1 prompt: fit booking:book") in result.stdout.replace("\n", "")
 
 
 def test_a_program_needs_tasks(file: Path) -> None:
@@ -201,7 +202,8 @@ def test_prompts_are_applied_to_the_source_as_a_patch(
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
         f"{PLANNER}: app.py:1",
-        f"{DECIDER}: not placed: no literal in 1 files has its text",
+        f"{DECIDER}: not placed: no literal in 1 file has its text; "
+        "change it where the program takes it from",
     ]
     subprocess.run(["patch", "-p1"], input=result.stdout_bytes, check=True, capture_output=True)
     assert (tmp_path / "app.py").read_text() == 'PLANNER = """You plan.\nBe brief. Now."""\n'

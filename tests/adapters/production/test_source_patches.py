@@ -189,7 +189,7 @@ def test_what_is_not_there_or_not_known_is_told(tmp_path: Path) -> None:
     file = PromptFile({SLOT: prompt("New."), OTHER: prompt("New.")}, {SLOT: prompt("Own.")})
     patch = make_patch(file, [tmp_path], tmp_path)
     assert patch.unplaced == {
-        SLOT: "no literal in 1 files has its text",
+        SLOT: "no literal in 1 file has its text; change it where the program takes it from",
         OTHER: "the file does not say what it replaces",
     }
 
