@@ -21,16 +21,21 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+import agl_adapters as agl
 from agl_adapters.production.prompt_files import load_prompts
 from agl_core.datasets import load_dataset
 from agl_core.errors import AglError
+from agl_core.prompts.binding import SlotUse
 from agl_core.prompts.matching import lift
 from agl_core.prompts.rewrites import check_rewrite
 from agl_core.prompts.templates import PromptTemplate
+from agl_core.resuming import earlier_spent, kept_result
+from agl_core.rollouts import Rollout
 from agl_core.spans import genai
 from agl_core.spans.messages import parse_messages, to_parts
 from agl_core.spans.model_calls import model_calls
 from agl_core.spans.span import Span
+from agl_core.storage.runs import begin_or_resume
 from agl_core.tracing.traces import TraceToMessages, TraceToTriplets
 
 TEXT = st.text(st.characters(), max_size=60)
@@ -157,6 +162,32 @@ SPANS = st.lists(
     ),
     max_size=5,
 )
+ROLLOUT = Rollout(
+    id="c/val/t/0",
+    task=None,
+    task_key="t",
+    task_name="val[0]",
+    split="val",
+    status="succeeded",
+    score=0.5,
+    reward=agl.Reward(0.5, "so so"),
+    spans=(Span("s", "internal", "1" * 32, "2" * 16, None, 1, 2, {"agl.slot": "s"}),),
+    slots={"a#system": SlotUse("one", "two")},
+).to_json()
+FIELDS = "best seed best_score seed_score test comparison verdict stop_reason usage kept"
+RESULT: dict[str, Any] = dict.fromkeys(FIELDS.split())
+KEPT = st.fixed_dictionaries(
+    {"budget": MESSAGE, "accept": st.just("best"), "history": MESSAGE, "replaces": MESSAGE}
+)
+
+
+def records(valid: dict[str, Any], value: Any) -> Any:
+    """Return what may stand in a row: a record of which some fields are something else, or text."""
+    changed = st.dictionaries(st.sampled_from(list(valid)), value, max_size=4)
+    text = WRITTEN.map(lambda text: text.encode("utf-8", "replace").decode())
+    return changed.map(lambda some: json.dumps({**valid, **some})) | text
+
+
 FILES = (
     st.binary(max_size=80)
     | WRITTEN.map(lambda text: text.encode("utf-8", "surrogatepass"))
@@ -234,6 +265,31 @@ def spans(found: list[Span]) -> None:
         assert Span.from_json(json.loads(json.dumps(span.to_json()))).name == span.name
 
 
+class Rows(agl.MemoryStore):
+    """A store that somebody else wrote to."""
+
+    def put(self, rollout: str, call: str, result: str) -> None:
+        """Write records of the run ``r`` as they are."""
+        values = ("r", "c", "val", "t", "0", 1.0, "succeeded", 0.5, rollout)
+        self._db.execute("INSERT INTO rollouts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        self._db.execute("INSERT INTO calls VALUES (?, ?, ?, ?)", ("r", "k", 1.0, call))
+        self._db.execute("UPDATE runs SET result=?, plan=?", (result, call))
+
+
+def store_rows(rollout: str, call: str, result: str) -> None:
+    """Go on with a run whose store somebody else wrote to."""
+    store = Rows()
+    with contextlib.suppress(AglError):
+        store.begin_run("r", {"seed": 0})
+        store.put(rollout, call, result)
+        begin_or_resume(store, "r", {"seed": 0}, resume=True)
+        kept_result(store.run("r"), agl.Budget(), "best", "")
+        earlier_spent(store, "r")
+        for _, record in store.rollouts("r"):
+            Rollout.from_json(record, None)
+    store.close()
+
+
 _FOLDER = tempfile.TemporaryDirectory()
 
 VALUES = st.dictionaries(st.sampled_from(["a", "b"]), TEXT | st.lists(st.integers(), max_size=3))
@@ -244,6 +300,14 @@ TARGETS: dict[str, tuple[Callable[..., None], tuple[Any, ...]]] = {
     "JSON Lines": (json_lines, (FILES,)),
     "messages": (messages, (MESSAGE | WRITTEN,)),
     "spans": (spans, (SPANS,)),
+    "store rows": (
+        store_rows,
+        (
+            records(ROLLOUT, MESSAGE),
+            records({"text": "", "usage": [1, 2, 3, 0.0], "started": 1.0}, MESSAGE),
+            records(RESULT, KEPT | MESSAGE | st.just("completed")),
+        ),
+    ),
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from agl_core.candidates import Candidate
+from agl_core.damage import undamaged
 from agl_core.prompts.templates import PromptTemplate, Resources
 from agl_core.result import CandidateRecord, TrainResult
 from agl_core.rollouts import ModelUsage
@@ -30,6 +31,7 @@ class Start:
     """When, in seconds since the epoch."""
 
 
+@undamaged("what the store has of the run")
 def earlier_spent(store: Store, run: str) -> tuple[Usage, ModelUsage]:
     """Return what the journal of a run says was paid for, and which part of it by rollouts.
 
@@ -56,6 +58,7 @@ def earlier_spent(store: Store, run: str) -> tuple[Usage, ModelUsage]:
     return usage, by_rollouts
 
 
+@undamaged("what the store has of the run")
 def note_start(store: Store, run: str, start: Start) -> None:
     """Write down when a start began, before its plan is known.
 
@@ -89,6 +92,7 @@ def result_record(result: TrainResult, budget: Budget, accept: str) -> dict[str,
     return {**result.to_json(), _KEPT: kept}
 
 
+@undamaged("what the store has of the run")
 def kept_result(
     record: RunRecord | None, budget: Budget, accept: str, store: str
 ) -> TrainResult | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any, Literal, overload
 
+from agl_core.damage import undamaged
 from agl_core.excerpts import excerpt
 from agl_core.prompts.binding import SlotUse
 from agl_core.prompts.sightings import Sighting, Sightings
@@ -175,7 +176,16 @@ class Rollout:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], task: Any) -> Rollout:
-        """Rebuild a rollout from `to_json` and its task."""
+        """Rebuild a rollout from `to_json` and its task.
+
+        Raises:
+            StoreError: If it is none.
+        """
+        with undamaged("the record of a rollout"):
+            return cls._rebuilt(data, task)
+
+    @classmethod
+    def _rebuilt(cls, data: Mapping[str, Any], task: Any) -> Rollout:
         reward, seen = data["reward"], data["sightings"]
         return cls(
             id=data["id"],

@@ -13,6 +13,7 @@ from typing import Any
 from agl_core.callbacks import Callback
 from agl_core.concurrency.canaries import Canary
 from agl_core.concurrency.single_flight import SingleFlight
+from agl_core.damage import undamaged
 from agl_core.errors import ConfigurationError, ModelError, RedactionError, StoreError
 from agl_core.models.chat import ChatMessage, Completion, ModelClient, RefusedError
 from agl_core.privacy.redaction import Redaction
@@ -81,7 +82,8 @@ class ModelCalls:
         if known is not None:
             self._answered += 1
             self._callback.on_call(model, True)
-            return known["text"]
+            with undamaged("the record of a model call"):
+                return known["text"]
         request = {"model": model, "messages": sent, "temperature": temperature, "key": key}
         return await self._running.result(
             digest, lambda: self._paid(digest, request, model, sent, temperature)

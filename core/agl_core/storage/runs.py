@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from agl_core.damage import undamaged
 from agl_core.errors import ConfigurationError
 from agl_core.storage.store import RunRecord, Store
 
@@ -98,9 +99,11 @@ def begin_or_resume(
             "resume it with fit(..., resume=True), or choose another name"
         )
     # As they would come back from the store.
-    before, now = dict(known.settings), json.loads(json.dumps(settings))
-    earlier = before.pop(_CHANGED, [])
-    changed = _differences(before, now)
+    now = json.loads(json.dumps(settings))
+    with undamaged("what the store has of the run's settings"):
+        before = dict(known.settings)
+        earlier = before.pop(_CHANGED, [])
+        changed = _differences(before, now)
     if not changed:
         return []
     was, program = before.get(_PROGRAM, {}), now.get(_PROGRAM, {})

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from agl_core.damage import undamaged
 from agl_core.datasets import Task
 from agl_core.errors import RunInUseError, StoreError
 from agl_core.storage.presence import create_private, is_present, present
@@ -63,12 +64,12 @@ class SQLiteStore:
     def run(self, name: str) -> RunRecord | None:
         """Return a run, or None; see `Store`."""
         rows = self._read(f"SELECT {_RUN} FROM runs WHERE name=?", name)
-        return _run_record(rows[0]) if rows else None
+        return self._record(rows[0]) if rows else None
 
     def runs(self) -> list[RunRecord]:
         """Return all runs, oldest first; see `Store`."""
         rows = self._read(f"SELECT {_RUN} FROM runs ORDER BY created, name")
-        return [_run_record(row) for row in rows]
+        return [self._record(row) for row in rows]
 
     @contextmanager
     def hold(self, name: str) -> Generator[None]:
@@ -124,7 +125,7 @@ class SQLiteStore:
         rows = self._read(
             "SELECT key, split, position, data FROM tasks WHERE run=? ORDER BY split, position", run
         )
-        return [Task(key, split, index, json.loads(data)) for key, split, index, data in rows]
+        return [Task(key, split, index, self._data(data)) for key, split, index, data in rows]
 
     def activity(self, run: str) -> Activity:
         """Return how far a run has come; see `Store`."""
@@ -149,7 +150,7 @@ class SQLiteStore:
             key.task,
             key.repeat,
         )
-        return json.loads(rows[0][0]) if rows else None
+        return self._data(rows[0][0]) if rows else None
 
     def add_rollout(self, run: str, key: RolloutKey, record: Mapping[str, Any]) -> None:
         """Write a rollout; see `Store`."""
@@ -166,7 +167,7 @@ class SQLiteStore:
             key.repeat,
         )
         if rows:
-            replaced = json.loads(rows[0][0])
+            replaced = self._data(rows[0][0])
             record = {**record, "replaced": [*replaced.get("replaced", ()), replaced["usage"]]}
         self._put_rollout("REPLACE", run, key, record)
 
@@ -206,12 +207,12 @@ class SQLiteStore:
                 *row,
             )
             if record:
-                yield key, json.loads(record[0][0])
+                yield key, self._data(record[0][0])
 
     def call(self, run: str, key: str) -> Mapping[str, Any] | None:
         """Return the record of an optimizer call, or None; see `Store`."""
         rows = self._read("SELECT record FROM calls WHERE run=? AND key=?", run, key)
-        return json.loads(rows[0][0]) if rows else None
+        return self._data(rows[0][0]) if rows else None
 
     def add_call(self, run: str, key: str, record: Mapping[str, Any]) -> None:
         """Write an optimizer call; see `Store`."""
@@ -226,7 +227,7 @@ class SQLiteStore:
     def calls(self, run: str) -> list[Mapping[str, Any]]:
         """Return a run's optimizer calls; see `Store`."""
         rows = self._read("SELECT record FROM calls WHERE run=? ORDER BY at, key", run)
-        return [json.loads(row[0]) for row in rows]
+        return [self._data(row[0]) for row in rows]
 
     def add_candidate(self, run: str, id: str, record: Mapping[str, Any]) -> None:
         """Write a candidate; see `Store`."""
@@ -242,7 +243,7 @@ class SQLiteStore:
     def candidates(self, run: str) -> list[Mapping[str, Any]]:
         """Return a run's candidates; see `Store`."""
         rows = self._read("SELECT record FROM candidates WHERE run=? ORDER BY at, id", run)
-        return [json.loads(row[0]) for row in rows]
+        return [self._data(row[0]) for row in rows]
 
     def close(self) -> None:
         """Close the file; see `Store`. In a forked child nothing is done: it is the parent's."""
@@ -266,6 +267,14 @@ class SQLiteStore:
         for table in ("rollouts", "calls", "candidates", "tasks"):
             self._db.execute(f"DELETE FROM {table} WHERE run=?", (name,))
         self._db.execute("DELETE FROM runs WHERE name=?", (name,))
+
+    def _data(self, text: str) -> Any:
+        with undamaged(f"a record of the store {self.location}"):
+            return json.loads(text)
+
+    def _record(self, row: tuple[Any, ...]) -> RunRecord:
+        with undamaged(f"the run {row[0]!r} of the store {self.location}"):
+            return _run_record(row)
 
     def _read(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._errors("read"), self._opened() as db:
