@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agl_adapters.agents import rollout
 from agl_core.errors import ConfigurationError, RewardError
 from agl_core.execution.agents import (
     Agent,
@@ -17,7 +18,6 @@ from agl_core.execution.agents import (
     RolloutContext,
     apart,
     emit_reward,
-    rollout,
 )
 from agl_core.prompts.binding import Binding, bound, current_binding
 from agl_core.prompts.templates import PromptTemplate
