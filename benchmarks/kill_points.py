@@ -2,9 +2,12 @@
 
 A resumed run has to end with the same candidates, scores and verdict as one that was not killed,
 and may start nothing that the journal held when it was killed. Agent and model are functions of
-what they are given, so that the runs can be compared; everything else is the real thing.
+what they are given, so that the runs can be compared; everything else is the real thing. The agent
+is a function that is handed its prompt, or a LangGraph program of two nodes whose prompts are found
+by running it. With `--twice` each run is killed a second time, somewhere in what is left.
 
     .venv/bin/python benchmarks/kill_points.py --points 100
+    .venv/bin/python benchmarks/kill_points.py --points 100 --agent langgraph --twice
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import agl_adapters as agl
+from agl_core.execution.agents import RolloutContext
 from agl_core.models.chat import Completion
+from agl_core.prompts.binding import current_binding
 from agl_core.rollouts import ModelUsage
 
 TRAIN, VAL, TEST = list(range(12)), list(range(100, 112)), list(range(200, 212))
@@ -72,23 +77,81 @@ class KilledStore(agl.SQLiteStore):
         self.writes += 1
 
 
-def run(path: Path, point: int, resume: bool) -> dict[str, Any]:
-    """Make the run; return what it came to, what it started, and how often it wrote."""
-    started: list[str] = []
+def reward_of(task: Any, text: str) -> float:
+    """Return the reward of an answer that a prompt has led to."""
+    return float(random.Random(f"{task}{text}").random() < 0.3 + 0.1 * text.count("Say"))
+
+
+def function_agent(started: list[str]) -> Any:
+    """Return an agent that is handed its prompt."""
 
     @agl.rollout
     async def agent(task: Any, prompt_template: agl.PromptTemplate, rollout: Any) -> float:
         started.append(rollout.id)
-        text = prompt_template.format()
-        return float(random.Random(f"{task}{text}").random() < 0.3 + 0.1 * text.count("Say"))
+        return reward_of(task, prompt_template.format())
 
+    return agent
+
+
+def langgraph_agent(started: list[str]) -> Any:
+    """Return a graph of two nodes, whose model answers with what it was sent."""
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage
+    from langchain_core.outputs import ChatGeneration, ChatResult
+    from langgraph.graph import MessagesState, StateGraph
+
+    class Echo(BaseChatModel):
+        """A model that repeats the system prompt."""
+
+        @property
+        def _llm_type(self) -> str:
+            return "echo"
+
+        def _generate(self, messages: Any, *_: Any, **__: Any) -> ChatResult:
+            message = AIMessage(str(messages[0].content))
+            return ChatResult(generations=[ChatGeneration(message=message)])
+
+    model = Echo()
+
+    def plan(state: Any) -> Any:
+        return {"messages": [model.invoke([("system", "You plan."), *state["messages"]])]}
+
+    def check(state: Any) -> Any:
+        return {"messages": [model.invoke([("system", "You check."), *state["messages"]])]}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("plan", plan)
+    graph.add_node("check", check)
+    graph.add_edge("__start__", "plan")
+    graph.add_edge("plan", "check")
+
+    def given(task: Any) -> Any:
+        rollout = current_binding()
+        assert isinstance(rollout, RolloutContext)
+        started.append(rollout.id)
+        return {"messages": [("user", str(task))]}
+
+    def reward(task: Any, output: Any) -> float:
+        return reward_of(task, "".join(str(m.content) for m in output["messages"][1:]))
+
+    return agl.wrap(graph.compile(), input=given, reward=reward)
+
+
+AGENTS = {"function": function_agent, "langgraph": langgraph_agent}
+
+
+def run(path: Path, point: int, resume: bool, kind: str) -> dict[str, Any]:
+    """Make the run; return what it came to, what it started, and how often it wrote."""
+    started: list[str] = []
+    agent = AGENTS[kind](started)
     store = KilledStore(path)
     store.point = point
     algorithm = agl.APO("m", gradient_batch_size=2, val_batch_size=4, beam_width=2, beam_rounds=2)
     trainer = agl.Trainer(
         algorithm,
         n_runners=4,
-        initial_resources={"prompt_template": "You book."},
+        initial_resources={"prompt_template": "You book."} if kind == "function" else None,
+        callbacks=[agl.Callback()],
         client=Model(started),
         store=store,
         run="r",
@@ -133,20 +196,28 @@ def main() -> None:
     """Print how many points were tried, and how many resumed runs differ or repeat something."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=100)
-    points = parser.parse_args().points
+    parser.add_argument("--agent", choices=list(AGENTS), default="function")
+    parser.add_argument("--twice", action="store_true")
+    arguments = parser.parse_args()
+    points, kind = arguments.points, arguments.agent
+    AGENTS[kind]([])  # so that what it imports is there in each process
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.json"
         path = Path(folder) / "runs.db"
-        whole = in_child(lambda: run(path, -1, False), out)
+        whole = in_child(lambda: run(path, -1, False, kind), out)
         assert whole is not None
         last, killed, different, repeated = whole["writes"], 0, 0, 0
         for number in range(points):
             for file in Path(folder).glob("runs.db*"):
                 file.unlink()
             point = number * last // points
-            killed += in_child(lambda point=point: run(path, point, False), out) is None
+            kills = [(point, False)]
+            if arguments.twice:
+                kills.append((random.Random(number).randrange(last - point), True))
+            for at, resume in kills:
+                killed += in_child(lambda at=at, r=resume: run(path, at, r, kind), out) is None
             held = journal(path) if path.exists() else set[str]()
-            rest = in_child(lambda: run(path, -1, True), out)
+            rest = in_child(lambda: run(path, -1, True, kind), out)
             assert rest is not None
             different += rest["outcome"] != whole["outcome"]
             repeated += bool(held & set(rest["started"]))
