@@ -66,10 +66,11 @@ class KilledStore(agl.SQLiteStore):
     point = -1
     writes = 0
 
-    def _write(self, statement: str, *values: Any) -> None:
+    def _write(self, statement: str, *values: Any) -> int:
         self._pass()
-        super()._write(statement, *values)
+        written = super()._write(statement, *values)
         self._pass()
+        return written
 
     def _pass(self) -> None:
         if self.writes == self.point:
