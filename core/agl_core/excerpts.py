@@ -34,7 +34,8 @@ class _Room:
         if isinstance(value, dict):
             fields: dict[Any, Any] = {}
             for name, item in cast("dict[Any, Any]", value).items():
-                fields[self.take(name)] = self.take(item)
+                kept = self.take(name)
+                fields[kept] = self.take(item)
                 if self.left < 0:
                     break
             return fields
