@@ -204,8 +204,10 @@ def _check_program(
     if not agent.discovers:
         agent.check(held.prompts)
         return {}
-    rollouts = agl.Trainer(agl.Baseline(), n_runners=count).dev(agent, tasks, tasks=count)
-    return misfits(held, list(rollouts))
+    # Declared, for few tasks do not tell which part of a text changes.
+    templates = {name: own for name, own in held.replaces.items() if own.variables}
+    trainer = agl.Trainer(agl.Baseline(), n_runners=count, templates=templates)
+    return misfits(held, list(trainer.dev(agent, tasks, tasks=count)))
 
 
 def _as_json(held: PromptFile, chosen: Resources) -> dict[str, Any]:

@@ -182,6 +182,16 @@ def test_a_file_is_checked_with_a_program(
     assert (problem or "1 prompt: fit booking:book") in result.stdout.replace("\n", "")
 
 
+def test_the_file_says_what_changes_in_a_text_where_few_tasks_do_not(program: Path) -> None:
+    changing = PROGRAM.replace('"You book."', 'f"You book {task}."')
+    (program / "changing.py").write_text(changing)
+    slot = BOOK.replace("booking", "changing")
+    file = program / "prompts.json"
+    agl.save_prompts({slot: "Book {value_1} now."}, file, replaces={slot: "You book {value_1}."})
+    result = invoke("check", "prompts.json", "changing:book", "--tasks", "tasks.jsonl")
+    assert (result.exit_code, result.output) == (0, "prompts.json: 1 prompt: fit changing:book\n")
+
+
 def test_a_program_needs_tasks(file: Path) -> None:
     result = invoke("check", file, "booking:book")
     assert result.exit_code == 1
