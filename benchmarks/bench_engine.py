@@ -2,7 +2,8 @@
 
 Memory: rollouts of ten spans each into a SQLite file, in evaluations of 1,000; the resident size
 after the first tenth is what the rest is compared with. Width: an agent that waits 50 ms, as for a
-model, run by 1, 8 and 64 runners; the ratio is the ideal wall time over the measured one.
+model, run by 1, 8 and 64 runners; the ratio is the ideal wall time over the measured one. CPU is a
+rollout's; `others` are the cores that other processes kept busy meanwhile.
 
     .venv/bin/python benchmarks/bench_engine.py --rollouts 100000
 """
@@ -20,6 +21,7 @@ from typing import Any
 from bench_rollout import agents
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
+from timelines import CpuClock
 
 import agl_adapters as agl
 
@@ -73,7 +75,10 @@ def width() -> None:
         await asyncio.sleep(WAIT)
         return float(bool(prompt.format()))
 
-    print(f"{'runners':>8} {'agent':>6} {'rollouts':>9} {'wall s':>8} {'ideal s':>8} {'ratio':>6}")
+    print(
+        f"{'runners':>8} {'agent':>6} {'rollouts':>9} {'wall s':>8} {'ideal s':>8} {'ratio':>6} "
+        f"{'CPU ms':>7} {'others':>7}"
+    )
     for runners in (1, 8, 64):
         for kind, agent in (("sync", waits), ("async", waits_async)):
             rollouts = 40 * runners
@@ -85,13 +90,15 @@ def width() -> None:
                     store=f"{folder}/runs.db",
                 )
                 tasks = [{"n": n} for n in range(rollouts)]
-                start = time.perf_counter()
+                clock, start = CpuClock(), time.perf_counter()
                 trainer.fit(agent, tasks[:1], tasks)
                 wall = time.perf_counter() - start
+                cpu, _, others = clock.read()
                 trainer.store.close()
             ideal = WAIT * rollouts / runners
             print(
-                f"{runners:8} {kind:>6} {rollouts:9} {wall:8.2f} {ideal:8.2f} {ideal / wall:6.2f}"
+                f"{runners:8} {kind:>6} {rollouts:9} {wall:8.2f} {ideal:8.2f} {ideal / wall:6.2f} "
+                f"{1000 * cpu / rollouts:7.2f} {others:7.2f}"
             )
 
 

@@ -82,10 +82,6 @@ class CpuClock:
     def __init__(self) -> None:
         self._start = self._now()
 
-    def __str__(self) -> str:
-        own, children, others = self.read()
-        return f"own {own:.2f} s, children {children:.2f} s, others {others:.2f} cores"
-
     def read(self) -> tuple[float, float, float]:
         """Return seconds of this process, of its children, and how many cores others kept busy.
 
