@@ -361,3 +361,24 @@ def test_of_a_variable_that_is_not_known_by_its_source_the_value_counts() -> Non
     assert told("small", "1c98fa7e-5b4c-4f8e-9f3a-0a3e4b1c2d3f") == one
     other = told("large", "0b87fa7e-5b4c-4f8e-9f3a-0a3e4b1c2d3e")
     assert {part for part in one if one[part] != other[part]} == {"typed.MODEL"}
+
+
+class Proxy:
+    """As those that stand for what is only there while a request is handled."""
+
+    def __init__(self, named: str = "") -> None:
+        vars(self)["named"] = named
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("there is no request")
+
+
+def test_an_object_that_cannot_be_looked_at_stops_nothing() -> None:
+    def holding(*held: Any) -> dict[str, str]:
+        return code_parts({"function": lambda task: held})
+
+    endless: list[Any] = []
+    endless.append(endless)
+    one = holding("You plan.", Proxy(), endless)
+    assert one == holding("You plan.", Proxy(), endless)
+    assert one != holding("You file.", Proxy(), endless)

@@ -92,6 +92,12 @@ class Collector:
 
     def _value(self, label: str, value: object, depth: int) -> None:
         """Collect a value that is held somewhere, in a closure or an object."""
+        try:
+            self._readable_value(label, value, depth)
+        except Exception:  # noqa: BLE001 - of the user's objects each may raise whatever is asked
+            self.note(label, "not readable")
+
+    def _readable_value(self, label: str, value: object, depth: int) -> None:
         data = plain(value)
         if data is not None:
             self.note(label, data)

@@ -45,7 +45,7 @@ def plain(value: object, *, trusted: bool = False) -> str | None:
     """
     try:
         return steady_text(_plain(value, trusted, [_MOST]))
-    except _NotPlainError:
+    except (_NotPlainError, RecursionError):  # a list may hold itself
         return None
 
 
@@ -93,8 +93,11 @@ def _address(value: Any) -> str | None:
         return value
     if isinstance(value, os.PathLike):
         return str(cast("Any", value))
-    known = all(isinstance(getattr(value, name, None), str) for name in ("scheme", "host"))
-    return str(value) if known else None
+    try:
+        known = all(isinstance(getattr(value, name, None), str) for name in ("scheme", "host"))
+        return str(value) if known else None
+    except Exception:  # noqa: BLE001 - of the user's objects each may raise whatever is asked
+        return None
 
 
 def settings_of(value: Any) -> Iterator[tuple[str, object]]:
