@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 
 import agl_adapters as agl
 
@@ -86,9 +88,7 @@ async def test_rollouts_are_filtered_sorted_and_shown_a_page_at_a_time(
     await form.get_by_label("Text").fill("task-1 </script>")
     assert await count.inner_text() == f"0 of {total} rollouts"
     await form.get_by_role("button", name="Clear").click()
-    await page.wait_for_function(
-        "document.getElementById('rollouts-count').textContent.indexOf(' of ') < 0"
-    )
+    await expect(page.locator("#rollouts-count")).not_to_contain_text(" of ")
     await form.get_by_label("Candidate").select_option("2")
     await form.get_by_label("Split").select_option("val")
     assert await count.inner_text() == f"8 of {total} rollouts"
@@ -114,12 +114,10 @@ async def test_links_lead_from_a_task_to_its_trace_and_from_the_tree_to_a_candid
     assert "#rollout=" in address
     assert "the seed" in await page.locator("#trace-eyebrow").inner_text()
     await dialog.locator(".others a", has_text="2 1.000").first.click()
-    await page.wait_for_function(
-        "document.getElementById('trace-eyebrow').textContent.includes('candidate 2')"
-    )
+    await expect(page.locator("#trace-eyebrow")).to_contain_text("candidate 2")
     await page.keyboard.press("Escape")
     await dialog.wait_for(state="hidden")
-    await page.wait_for_function("!location.hash")
+    await expect(page).to_have_url(re.compile("^[^#]*#?$"))
 
     await page.locator("[data-cell]").first.click()
     await dialog.locator(".waterfall").wait_for()
@@ -128,9 +126,7 @@ async def test_links_lead_from_a_task_to_its_trace_and_from_the_tree_to_a_candid
     await page.locator("[data-chart=tree] a[*|href='#candidate-1']").first.click()
     await page.locator("#candidate-1[open]").wait_for()
     await page.locator("#candidate-1").get_by_role("link", name="Its rollouts").click()
-    await page.wait_for_function(
-        "document.querySelector('#filters [name=candidate]').value === '1'"
-    )
+    await expect(page.locator("#filters [name=candidate]")).to_have_value("1")
     # The one that was rejected is folded away: the link opens what it is in.
     await page.locator("[data-chart=tree] a[*|href='#candidate-4']").first.click()
     await page.locator("#candidate-4 .edit").wait_for()
