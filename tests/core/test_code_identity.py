@@ -382,3 +382,19 @@ def test_an_object_that_cannot_be_looked_at_stops_nothing() -> None:
     one = holding("You plan.", Proxy(), endless)
     assert one == holding("You plan.", Proxy(), endless)
     assert one != holding("You file.", Proxy(), endless)
+
+
+def test_of_a_deep_program_all_counts_however_deep_the_stack_is(tmp_path: Path) -> None:
+    chain = [f"def f{n}(x):\n    return f{n + 1}(x)\n" for n in range(400)]
+    added = " + ".join(f"x{n}()" for n in range(400))  # nested as deep as it is long
+    source = "\n".join([*chain, f"def f400(x):\n    return 'PROMPT' + {added}\n"])
+
+    def told(text: str, stack: int) -> dict[str, str]:
+        if stack:
+            return told(text, stack - 1)
+        return code_parts({"function": program(tmp_path, text).f0})
+
+    parts = told(source, 0)
+    assert len(parts) == 402
+    assert told(source, 300) == parts
+    assert told(source.replace("PROMPT", "OTHER"), 0) != parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -10,7 +11,9 @@ import operator
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Literal, cast
 
@@ -49,6 +52,15 @@ Origin = Literal["own", "foreign", "volatile"]
 or something that gives another value in each process."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """What makes a value, by what the statements that set it name themselves."""
+
+    origin: Origin
+    of: tuple[tuple[Mapping[str, Any], str], ...]
+    """The variables of the user's modules that they name."""
+
+
 class Collector:
     """Collects digests of what a program is made of, by names that its author knows.
 
@@ -59,11 +71,12 @@ class Collector:
 
     def __init__(self) -> None:
         self._pieces: dict[str, list[str]] = {}
+        self._waiting: deque[tuple[Mapping[str, Any], str]] = deque()
         self._seen: set[tuple[object, str]] = set()
         self._told: dict[int, str] = {}
         self._kept: list[object] = []
         self._sources: dict[int, ModuleSource] = {}
-        self._origins: dict[tuple[int, str], Origin] = {}
+        self._makings: dict[tuple[int, str], _Making] = {}
 
     @property
     def parts(self) -> dict[str, str]:
@@ -83,6 +96,12 @@ class Collector:
             thing: What to look at.
         """
         self._value(label, thing, _DEPTH)
+        # One after the other, not one within the other: a program may be deeper than the stack.
+        while self._waiting:
+            namespace, name = self._waiting.popleft()
+            label = f"{module_name(namespace)}.{name}"
+            with self._not_readable(label):
+                self._variable(label, namespace, name)
 
     def note(self, label: str, text: str) -> None:
         """Collect a text."""
@@ -92,8 +111,16 @@ class Collector:
 
     def _value(self, label: str, value: object, depth: int) -> None:
         """Collect a value that is held somewhere, in a closure or an object."""
-        try:
+        with self._not_readable(label):
             self._readable_value(label, value, depth)
+
+    @contextlib.contextmanager
+    def _not_readable(self, label: str) -> Generator[None]:
+        """Note what cannot be looked at."""
+        try:
+            yield
+        except RecursionError:  # what is told must not depend on how deep the caller's stack is
+            raise
         except Exception:  # noqa: BLE001 - of the user's objects each may raise whatever is asked
             self.note(label, "not readable")
 
@@ -217,7 +244,7 @@ class Collector:
         if not is_own(namespace) or name not in self._source(namespace).statements:
             return False
         self.note(label, f"{module_name(namespace)}.{name}")
-        self._variable(namespace, name)
+        self._follow(namespace, name)
         return True
 
     def _code(
@@ -241,7 +268,7 @@ class Collector:
         whole = isinstance(reference.value, ModuleType) and not reference.rest
         if whole or reference.name.startswith("__"):
             return
-        self._variable(reference.namespace, reference.name)
+        self._follow(reference.namespace, reference.name)
 
     def _is_new_name(self, name: tuple[object, str]) -> bool:
         if name in self._seen:
@@ -249,12 +276,14 @@ class Collector:
         self._seen.add(name)
         return True
 
-    def _variable(self, namespace: Mapping[str, Any], name: str) -> None:
+    def _follow(self, namespace: Mapping[str, Any], name: str) -> None:
+        """Have a variable of one of the user's modules collected, if it was not yet."""
+        if self._is_new_name((id(namespace), name)):
+            self._waiting.append((namespace, name))
+
+    def _variable(self, label: str, namespace: Mapping[str, Any], name: str) -> None:
         """Collect a variable of one of the user's modules."""
-        if not self._is_new_name((id(namespace), name)):
-            return
         value: object = namespace[name]
-        label = f"{module_name(namespace)}.{name}"
         source = self._source(namespace)
         statements = source.statements.get(name, ())
         for statement in statements:
@@ -276,10 +305,12 @@ class Collector:
             if is_own_value(value):
                 self._value(label, value, _DEPTH)
             return
-        origin = self._origin(namespace, name)
         imported = all(isinstance(s, ast.Import | ast.ImportFrom) for s in statements)
         told = isinstance(value, FunctionType | type) or imported
-        if told or origin == "volatile" or name in source.changed:
+        if told or name in source.changed:
+            return
+        origin = self._origin(namespace, name)
+        if origin == "volatile":
             return
         data = plain(value, trusted=True)
         if data is None:
@@ -295,30 +326,40 @@ class Collector:
 
     def _origin(self, namespace: Mapping[str, Any], name: str) -> Origin:
         """Tell what makes the value of a variable, or what a function gives."""
-        known = self._origins.get((id(namespace), name))
+        origin: Origin = "own"
+        ahead, seen = [(namespace, name)], {(id(namespace), name)}
+        while ahead:
+            made = self._making(*ahead.pop())
+            if made.origin == "volatile":
+                return "volatile"
+            if made.origin == "foreign":
+                origin = "foreign"
+            for further in made.of:
+                key = (id(further[0]), further[1])
+                if key not in seen:
+                    seen.add(key)
+                    ahead.append(further)
+        return origin
+
+    def _making(self, namespace: Mapping[str, Any], name: str) -> _Making:
+        """Tell what the statements that set a variable name."""
+        known = self._makings.get((id(namespace), name))
         if known is not None:
             return known
-        self._origins[id(namespace), name] = "own"  # while it is looked for
         origin: Origin = "own"
+        of: list[tuple[Mapping[str, Any], str]] = []
         for statement in self._source(namespace).statements.get(name, ()):
-            code = _compiled_statement(statement)
-            for chain in references(code, namespace):
+            for chain in references(_compiled_statement(statement), namespace):
                 reference = found(namespace, chain)
                 if is_volatile(reference, chain):
                     origin = "volatile"
-                elif reference is None:
-                    continue
-                elif is_own(reference.namespace):
-                    kind = self._origin(reference.namespace, reference.name)
-                    origin = (
-                        "volatile"
-                        if "volatile" in (kind, origin)
-                        else ("foreign" if "foreign" in (kind, origin) else "own")
-                    )
-                if origin == "own" and reference is not None and is_foreign(reference.value):
-                    origin = "foreign"
-        self._origins[id(namespace), name] = origin
-        return origin
+                elif reference is not None:
+                    if is_own(reference.namespace):
+                        of.append((reference.namespace, reference.name))
+                    if origin == "own" and is_foreign(reference.value):
+                        origin = "foreign"
+        made = self._makings[id(namespace), name] = _Making(origin, tuple(of))
+        return made
 
     def _source(self, namespace: Mapping[str, Any]) -> ModuleSource:
         if id(namespace) not in self._sources:

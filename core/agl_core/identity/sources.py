@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 from agl_core.credentials import VARIABLE
 from agl_core.identity.ownership import is_own_module
@@ -34,6 +34,8 @@ _CHANGING = frozenset(
 """Methods that change what they are called on."""
 _MADE_WITH = frozenset({"__init__", "__new__", "__post_init__", "__setstate__"})
 """Methods that make an object, rather than change it."""
+_DEEPEST = 60
+"""How deep source may be nested to be written out again."""
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -82,8 +84,31 @@ def syntax_of(thing: Callable[..., Any] | type) -> ast.AST | None:
 
 def unparsed(tree: ast.AST) -> str:
     """Return source without comments, layout, credentials, and ports of this machine."""
+    if _is_deep(tree):
+        return steady_text(" ".join(_words(tree)))
     # A copy: a tree is told of as it is, too.
     return ast.unparse(_Steady().visit(ast.parse(ast.unparse(tree))))
+
+
+def _is_deep(tree: ast.AST) -> bool:
+    """Tell whether a tree is deeper than the stack may be, such as a sum of hundreds of texts."""
+    level = [tree]
+    for _ in range(_DEEPEST):
+        level = [inner for node in level for inner in ast.iter_child_nodes(node)]
+        if not level:
+            return False
+    return True
+
+
+def _words(tree: ast.AST) -> Iterator[str]:
+    """Yield what a tree consists of, level by level."""
+    for node in ast.walk(tree):
+        yield type(node).__name__
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                yield f"{name}:{len(cast('list[object]', value))}"
+            elif not isinstance(value, ast.AST):
+                yield f"{name}={value!r}"
 
 
 def changes(tree: ast.AST) -> Changes:

@@ -28,6 +28,8 @@ _SECONDS = (1e9, 1e10)
 _PASSED_OVER = re.compile(rf"{VARIABLE.pattern}|^_*(?:lc_)?versions?$", re.IGNORECASE)
 _MOST = 10_000
 """Items of data that are looked at."""
+_DEEPEST = 50
+"""How deep data may be nested; a list may hold itself."""
 
 
 def is_prompt_like(value: object) -> bool:
@@ -44,8 +46,8 @@ def plain(value: object, *, trusted: bool = False) -> str | None:
             like a time or a random name is passed over.
     """
     try:
-        return steady_text(_plain(value, trusted, [_MOST]))
-    except (_NotPlainError, RecursionError):  # a list may hold itself
+        return steady_text(_plain(value, trusted, [_MOST], _DEEPEST))
+    except _NotPlainError:
         return None
 
 
@@ -53,30 +55,31 @@ class _NotPlainError(Exception):
     """There is something in it that is no data."""
 
 
-def _plain(value: object, trusted: bool, left: list[int]) -> str:
+def _plain(value: object, trusted: bool, left: list[int], depth: int) -> str:
     left[0] -= 1
+    if depth < 0:
+        raise _NotPlainError
     if left[0] < 0:
         return "..."
     match value:
-        case None | bool():
+        case None | bool() | bytes():
             return repr(value)
         case str():
             return "" if not trusted and _MADE_UP.search(value) else repr(value)
         case int() | float():
             made_up = not trusted and math.isfinite(value) and _SECONDS[0] <= value < _SECONDS[1]
             return "" if made_up else repr(value)
-        case bytes():
-            return repr(value)
         case list() | tuple():
             items = cast("list[object] | tuple[object, ...]", value)
-            return f"[{','.join(_plain(item, trusted, left) for item in items)}]"
+            return f"[{','.join(_plain(item, trusted, left, depth - 1) for item in items)}]"
         case set() | frozenset():
             group = cast("set[object] | frozenset[object]", value)
-            return f"{{{','.join(sorted(_plain(item, trusted, left) for item in group))}}}"
+            members = sorted(_plain(item, trusted, left, depth - 1) for item in group)
+            return f"{{{','.join(members)}}}"
         case Mapping():
             pairs = cast("Mapping[object, object]", value).items()
             return ",".join(
-                f"{_plain(key, trusted, left)}:{_plain(item, trusted, left)}"
+                f"{_plain(key, trusted, left, depth - 1)}:{_plain(item, trusted, left, depth - 1)}"
                 for key, item in pairs
                 if not (isinstance(key, str) and _PASSED_OVER.search(key))
             )
