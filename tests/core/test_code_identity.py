@@ -398,3 +398,19 @@ def test_of_a_deep_program_all_counts_however_deep_the_stack_is(tmp_path: Path) 
     assert len(parts) == 402
     assert told(source, 300) == parts
     assert told(source.replace("PROMPT", "OTHER"), 0) != parts
+
+
+class Client:
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def test_a_key_that_is_no_name_calls_no_part() -> None:
+    def parts(other: str) -> dict[str, str]:
+        keys = ("sk-abcdefghijklmnop1234", "bob@example.com", "\x1b[31mred", "a" * 41, other)
+        return code_parts({"held": {key: Client(1) for key in (*keys, "planner")}})
+
+    told = parts("two words")
+    mine = {label for label in told if label.startswith("held")}
+    assert mine == {"held", "held.number", "held.planner", "held.planner.number"}
+    assert parts("other words")["held"] != told["held"]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Literal, cast
 
-from agl_core.credentials import VARIABLE
+from agl_core.credentials import VARIABLE, without_credentials
 from agl_core.identity.ownership import (
     is_foreign,
     is_own,
@@ -43,6 +43,8 @@ __all__ = ["Collector"]
 
 _DEPTH = 4
 """How far objects are followed into what they hold."""
+_LONGEST_NAME = 40
+"""Characters of a key that a part is called by."""
 _ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]+")
 _OF_C = (BuiltinFunctionType, type(str.strip), operator.itemgetter, operator.attrgetter)
 _BASES = (object, type)
@@ -159,10 +161,9 @@ class Collector:
         if self._is_new(label, value):
             items = value.items() if isinstance(value, Mapping) else enumerate(value)
             for key, item in list(cast("Iterable[tuple[object, object]]", items)):
-                named = isinstance(key, str)
-                if named:
-                    self.note(label, key)
-                inner = f"{label}.{key}" if named and plain(item) is None else label
+                if isinstance(key, str):
+                    self.note(label, steady_text(key))
+                inner = f"{label}.{key}" if _is_name(key) and plain(item) is None else label
                 self._value(inner, item, depth - 1)
 
     def _object(self, label: str, value: object, depth: int) -> None:
@@ -366,6 +367,16 @@ class Collector:
             self._sources[id(namespace)] = module_source(namespace)
             self._kept.append(namespace)
         return self._sources[id(namespace)]
+
+
+def _is_name(key: object) -> bool:
+    """Tell whether a key may be shown and kept: it may be a credential, an address, anything."""
+    return (
+        isinstance(key, str)
+        and key.isidentifier()
+        and len(key) <= _LONGEST_NAME
+        and without_credentials(key) == key
+    )
 
 
 def _compiled_statement(statement: ast.stmt) -> CodeType:
