@@ -77,8 +77,11 @@ def serve(setup: WorkerSetup, pipe: Connection, lifeline: Connection, stacks: Co
     """
     # Ctrl-C in a terminal reaches every process; what is to be done about it, the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # So does the SIGTERM of a scheduler. A handler is no matter of the programs that an agent
+    # starts, as what is ignored would be: those are still ended by it.
+    signal.signal(signal.SIGTERM, _leave_to_the_parent)
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     _end_with_parent(lifeline)
     parent = _Parent(pipe)
     try:
@@ -221,3 +224,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, AglError):
         return str(error)
     return "".join(traceback.format_exception(cast("Exception", error)))
+
+
+def _leave_to_the_parent(number: int, frame: object) -> None:
+    """Do nothing."""

@@ -261,11 +261,11 @@ def _end_of(process: SpawnProcess) -> str:
 
 @contextmanager
 def _interrupts_blocked() -> Generator[None]:
-    """Start processes in the block that a Ctrl-C does not reach before they can ignore it."""
+    """Start processes in the block that are not interrupted before they can leave it to this one."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:

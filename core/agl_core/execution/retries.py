@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import TypeVar
@@ -49,6 +50,7 @@ class Retries:
             AglError: If further work was refused before the first attempt.
         """
         number = counted = 0
+        first = math.inf
         result: list[T] = []
         while True:
             async with AsyncExitStack() as stack:
@@ -60,14 +62,15 @@ class Retries:
                         raise
                     return result[0]
                 number += 1
+                first = min(first, call.began)
                 result[:] = [await attempt(number)]
                 found = trouble(result[0])
                 if found is None:
                     call.answered()
                     return result[0]
-                counted += call.failed(found)
+                counted += call.failed(found, first)
             if counted >= (_SLOW if found.slow else self._services.backoff.attempts):
-                self._services.lost(found)
+                self._services.lost(found, first)
                 return result[0]
             wait = self._services.backoff.seconds(max(1, counted), found.retry_after)
             try:

@@ -27,8 +27,11 @@ _SURE = 2
 """So many failures without an answer in between that are not about what was asked show that it is
 the service."""
 _MANY = 8
-"""So many of any kind show it, or as many as there are calls under way, if those are more: one lost
-connection may be all of theirs."""
+"""So many of any kind suggest it, or as many as there are calls under way, if those are more: one
+lost connection may be all of theirs."""
+_LOST = 4
+"""So many times that, given up without an answer in between, end the run; and of many runners so
+many times the most calls that there were at once."""
 _PATIENT = 4
 """What is down is tried again after this part of the time that it has been."""
 _STEPS = 8
@@ -58,7 +61,8 @@ class Services:
         self.lanes: list[Lane] = []
         self._callback = callback
         self._hosts: dict[str, _Host] = {}
-        self._answered_once = False
+        self._answered: float | None = None
+        self._lost = 0
 
     def lane(self, *services: str) -> Lane:
         """Return a lane for calls of one kind, to services of which some may be known already."""
@@ -74,21 +78,30 @@ class Services:
 
     def answered(self, hosts: set[_Host]) -> None:
         """Take note that services did their part."""
-        self._answered_once = True
+        self._answered, self._lost = self.clock(), 0
         for host in hosts:
             if self._is_down(host):
                 self._callback.on_warning(f"{host.title} is back: the run goes on")
             host.answered()
 
-    def failed(self, host: _Host, trouble: Trouble, began: float) -> bool:
-        """Take note of a failure; return whether to count it against whoever met it."""
+    def failed(self, host: _Host, trouble: Trouble, began: float, first: float) -> bool:
+        """Take note of a failed attempt, and when the first of its kind began.
+
+        What was begun before the last answer tells nothing of the service: others that were under
+        way with it were answered. Those with trouble are the last of a batch, since they are tried
+        again.
+
+        Returns:
+            Whether to count it against whoever met it.
+        """
         if trouble.final:
             self._end(f"the quota is used up: {trouble.text}")
         now, was_down = self.clock(), self._is_down(host)
-        lanes = [lane for lane in self.lanes if host in lane.hosts]
-        many = max(_MANY, sum(lane.inside for lane in lanes))
-        if host.failed(trouble, began, now, self.backoff, many):
-            for lane in lanes:
+        many = max(_MANY, sum(lane.inside for lane in self._lanes_to(host)))
+        telling = trouble.overall or self._is_new(first)
+        cooling = telling and host.failed(trouble, began, now, self.backoff, many)
+        if cooling and host.is_sure:
+            for lane in self._lanes_to(host):
                 lane.narrow(now, alone=host.cool_downs >= _DOWN)
         if not self._is_down(host):
             return True
@@ -103,25 +116,41 @@ class Services:
         # Where it may be what was asked all the same, others are to have their turn.
         return not trouble.overall
 
-    def lost(self, trouble: Trouble) -> None:
-        """Take note that a rollout or a call was given up: before any answer, that is the end."""
+    def lost(self, trouble: Trouble, first: float) -> None:
+        """Take note that a rollout or a call was given up, and when its first attempt began.
+
+        It ends the run if the service has never answered anybody, or nobody for very many.
+        """
         host = self.host(trouble.service)
-        if not self._answered_once and (trouble.overall or host.cool_downs >= _DOWN):
+        self._lost += self._is_new(first)
+        many = self._lost >= _LOST * max(_MANY, sum(lane.most for lane in self._lanes_to(host)))
+        if self._answered is None and (trouble.overall or many):
             self._end(
                 f"{host.title} cannot be used: {trouble.text.rstrip('.')}. "
                 "Is it up, and the one that you mean (OPENAI_BASE_URL, or what the program sets)?"
             )
+        elif many:
+            self._end(
+                f"{self._lost} rollouts and model calls were begun since the last answer, and all "
+                f"failed for reasons that are not theirs; the last one: {trouble.text}"
+            )
 
     def _end(self, message: str) -> None:
         """End the run: with the best so far, if there can be any."""
-        if self._answered_once:
+        if self._answered is not None:
             self.ledger.stop("unavailable", message)
         else:
             self.ledger.refuse(ModelError(message))
 
     def _is_down(self, host: _Host) -> bool:
         # One that has never answered may just have a wrong address: nothing to wait for.
-        return self._answered_once and host.cool_downs >= _DOWN
+        return self._answered is not None and host.is_sure and host.cool_downs >= _DOWN
+
+    def _is_new(self, first: float) -> bool:
+        return self._answered is None or first >= self._answered
+
+    def _lanes_to(self, host: _Host) -> list[Lane]:
+        return [lane for lane in self.lanes if host in lane.hosts]
 
 
 class Lane:
@@ -135,7 +164,7 @@ class Lane:
         self.hosts = set(hosts)
         self._services = services
         self.inside = 0
-        self._most = 0
+        self.most = 0
         self._limit = math.inf
         self._enough = 0.0
         self._narrowed = 0.0
@@ -154,7 +183,7 @@ class Lane:
         while (wait := self._until - clock()) > 0 or self.inside + 1 > self._limit:
             await ledger.unless_refused(self._waited(wait))
         self.inside += 1
-        self._most = max(self._most, self.inside)
+        self.most = max(self.most, self.inside)
         try:
             yield Call(self._services, self, clock())
         finally:
@@ -179,7 +208,7 @@ class Lane:
             self._widened = True
             fewer = self._limit < self._enough
             self._limit += 1.0 if fewer else max(1.0, self._enough / _STEPS) / self._limit
-            if self._limit >= self._most:
+            if self._limit >= self.most:
                 self._limit = math.inf
             self._wake()
 
@@ -204,15 +233,19 @@ class Call:
     def __init__(self, services: Services, lane: Lane, began: float) -> None:
         self._services = services
         self._lane = lane
-        self._began = began
+        self.began = began
 
     def answered(self) -> None:
         """Take note that the services did their part."""
         self._services.answered(self._lane.hosts)
-        self._lane.widen(self._began)
+        self._lane.widen(self.began)
 
-    def failed(self, trouble: Trouble) -> bool:
+    def failed(self, trouble: Trouble, first: float) -> bool:
         """Take note of a failure of the world.
+
+        Args:
+            trouble: What it was.
+            first: When the first attempt at the same thing began.
 
         Returns:
             Whether it is one of the attempts that whoever called has. While the service is down for
@@ -220,15 +253,15 @@ class Call:
         """
         host = self._services.host(trouble.service)
         self._lane.hosts.add(host)
-        return self._services.failed(host, trouble, self._began)
+        return self._services.failed(host, trouble, self.began, first)
 
 
 class _Host:
     """One service: until when nobody calls it.
 
     Two failures without an answer in between that are not about what was asked (rate limits, nobody
-    there) start a cool-down, longer each time until there is an answer; so do as many of any kind
-    as there are calls under way. What began before a cool-down starts no other one.
+    there) start a cool-down, longer each time until there is an answer; as many of any kind as
+    there are calls under way start a short one. What began before a cool-down starts no other one.
     """
 
     def __init__(self, name: str) -> None:
@@ -240,6 +273,11 @@ class _Host:
         self._failures = 0
         self._overall = 0
         self._cooled = 0.0
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is the service that fails, not some of what it is asked."""
+        return self._overall >= _SURE
 
     def answered(self) -> None:
         self._failures = self._overall = self.cool_downs = 0
@@ -254,10 +292,13 @@ class _Host:
         self._overall += trouble.overall
         if self._failures == 1:
             self.since = now
-        if (self._overall < _SURE and self._failures < many) or began <= self._cooled:
+        if not (self.is_sure or self._failures >= many) or began <= self._cooled:
             return False
         self.cool_downs += 1
         self._cooled = now
+        if not self.is_sure:
+            self.until = max(self.until, now + backoff.seconds(1, None))
+            return True
         wait = backoff.seconds(self.cool_downs, None)
         if self.cool_downs > _DOWN:
             # One alone tries it: that is no stampede, and a long wait would outlast the outage.

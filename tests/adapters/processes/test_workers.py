@@ -76,8 +76,8 @@ class Program:
         texts = [path.read_text() for path in self.folder.glob("*.pid")]
         return [int(text) for text in texts if text]
 
-    def interrupt(self) -> None:
-        os.killpg(self.process.pid, signal.SIGINT)
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
+        os.killpg(self.process.pid, number)
 
     def kill(self) -> None:
         self.process.kill()
@@ -89,7 +89,7 @@ class Program:
 
 
 SLOW = """
-    import agl_adapters as agl, crash_agents, time
+    import agl_adapters as agl, crash_agents, signal, time
     from crash_agents import {agent} as agent
 
     class Told(agl.Callback):
@@ -97,6 +97,7 @@ SLOW = """
             print(message, flush=True)
 
     if __name__ == "__main__":
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         tasks = [{{"case": "{case}", "note": f"{{n}}.pid", "n": n}} for n in range(6)]
         trainer = agl.Trainer(
             agl.Baseline(), executor=agl.ProcessExecutor(), n_runners=2, callbacks=[Told()],
@@ -104,6 +105,7 @@ SLOW = """
         )
         result = trainer.fit(agent, tasks, tasks)
         print("result:", result.stop_reason, result.usage.rollouts, flush=True)
+        print(*(record for _, record in trainer.store.rollouts(result.run)))
 """
 
 
@@ -150,9 +152,11 @@ def test_ctrl_c_lets_them_finish_and_a_second_one_ends_them(tmp_path: Path) -> N
     assert not is_alive(worker)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_costs_no_rollout_that_is_in_flight_and_no_worker_that_is_starting(
-    tmp_path: Path,
+    tmp_path: Path, number: signal.Signals
 ) -> None:
+    """Nor does the signal of a scheduler, to the whole group, where the script takes it for one."""
     naps = (
         "crash_agents.CRASHES['naps'] = lambda: time.sleep(1)\n"
         "    if __name__ != '__main__':\n"
@@ -164,9 +168,10 @@ def test_ctrl_c_costs_no_rollout_that_is_in_flight_and_no_worker_that_is_startin
         SLOW.replace("class Told", f"{naps}\n    class Told").format(agent="crashing", case="naps"),
     )
     wait_for(lambda: len(list(tmp_path.glob("*.import"))) == 2)
-    program.interrupt()
+    program.interrupt(number)
     output = program.end()
     assert "result: interrupted" in output, output
+    assert "SIGTERM" not in output, output
 
 
 def test_a_script_that_is_not_guarded_is_told_so(tmp_path: Path) -> None:

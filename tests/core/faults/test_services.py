@@ -60,7 +60,7 @@ async def call(lane: Lane, trouble: Trouble | None = None) -> bool:
     """Call and tell how it ended; return whether a failure counts."""
     async with lane.entered() as entered:
         if trouble is not None:
-            return entered.failed(trouble)
+            return entered.failed(trouble, entered.began)
         entered.answered()
         return True
 
@@ -90,7 +90,7 @@ class Crowd:
             if self._outcome is None:
                 entered.answered()
             else:
-                entered.failed(self._outcome)
+                entered.failed(self._outcome, entered.began)
 
     async def settle(self) -> int:
         """Return how many are inside once nothing moves any more."""
@@ -172,7 +172,7 @@ class TestLanes:
         early = Crowd(lane, 8)
         await early.settle()
         for _ in range(2):
-            early.inside[0].failed(DOWN)
+            early.inside[0].failed(DOWN, early.inside[0].began)
         clock.now += 1
         late = Crowd(lane, 8)
         assert await late.settle() == 0  # half of eight, and all eight are still inside
@@ -262,7 +262,7 @@ class TestDown:
         assert all(await fails(lane, clock, 10))
         assert told.warnings == []
         ledger.raise_if_refused()
-        services.lost(DOWN)
+        services.lost(DOWN, services.clock())
         with pytest.raises(ModelError, match="service at models:80 cannot be used: nobody there"):
             ledger.raise_if_refused()
 
@@ -273,17 +273,18 @@ class TestDown:
         for _ in range(5):
             clock.now += 1
             assert await call(lane, ODD)
-        services.lost(ODD)
+        services.lost(ODD, services.clock())
         ledger.raise_if_refused()
 
     async def test_one_that_fails_on_all_first_requests_is(
         self, services: Services, clock: Clock, ledger: Ledger
     ) -> None:
         lane = services.lane()
-        for _ in range(10):
+        for _ in range(32):
+            ledger.raise_if_refused()
             clock.now += 1
             assert await call(lane, ODD)
-        services.lost(ODD)
+            services.lost(ODD, services.clock())
         with pytest.raises(ModelError, match="service at models:80 cannot be used: error 500"):
             ledger.raise_if_refused()
 
@@ -321,7 +322,7 @@ class TestWhateverIsAsked:
         again = Crowd(lane, 8)
         assert await again.settle() == 0
         clock.now += 1
-        assert 0 < await again.settle() < 8
+        assert await again.settle() == 8  # a pause, and no fewer at once
         await again.end()
 
     async def test_of_many_runners_it_takes_as_many_as_call(
@@ -345,7 +346,7 @@ class TestWhateverIsAsked:
         await crowd.settle()
         await crowd.end(ODD)
         for _ in range(64):
-            services.lost(ODD)
+            services.lost(ODD, services.clock())
         clock.now += 1
         again = Crowd(lane, 8)
         assert await again.settle() == 8
@@ -353,22 +354,41 @@ class TestWhateverIsAsked:
         ledger.raise_if_refused()
         assert told.warnings == []
 
-    async def test_the_service_is_waited_for_and_each_still_has_its_attempts(
+    async def test_very_many_that_were_given_up_end_the_run(
         self, services: Services, clock: Clock, ledger: Ledger, told: Told
     ) -> None:
-        """One that nobody can answer makes room for others."""
+        """Each still has its attempts: one that nobody can answer makes room for others."""
         lane = services.lane()
         await call(lane)
-        for _ in range(12):
-            clock.now += 1
+        for _ in range(32):
+            ledger.raise_if_refused()
+            clock.now += 10
             assert await call(lane, ODD)
-        assert [warning[:34] for warning in told.warnings] == ["the service at models:80 is down ("]
-        ledger.raise_if_refused()
-        clock.now += 60
-        await call(lane, ODD)
-        with pytest.raises(BudgetExhaustedError, match="down for 71 seconds: error 500") as stop:
+            services.lost(ODD, services.clock())
+        with pytest.raises(
+            BudgetExhaustedError, match="32 rollouts and model calls were begun since the last"
+        ) as stop:
             ledger.raise_if_refused()
         assert stop.value.reason == "unavailable"
+        assert told.warnings == []
+
+    async def test_what_was_begun_before_the_last_answer_tells_nothing(
+        self, services: Services, clock: Clock, ledger: Ledger
+    ) -> None:
+        """They end last because they were tried again: others went well with them."""
+        lane = services.lane()
+        first = clock()
+        clock.now += 1
+        await call(lane)
+        for _ in range(50):
+            clock.now += 1
+            async with lane.entered() as again:
+                assert again.failed(ODD, first)
+            services.lost(ODD, first)
+        crowd = Crowd(lane, 16)
+        assert await crowd.settle() == 16
+        await crowd.end()
+        ledger.raise_if_refused()
 
 
 class TestComingBack:
@@ -380,10 +400,10 @@ class TestComingBack:
         host, lane = services.host("models:80"), services.lane("models:80")
         await call(lane)
         start, waits = clock.now, list[float]()
-        services.failed(host, DOWN, clock.now)
+        services.failed(host, DOWN, clock.now, clock.now)
         while clock.now < start + 100:
             clock.now += 0.001
-            services.failed(host, DOWN, clock.now)
+            services.failed(host, DOWN, clock.now, clock.now)
             waits.append((host.until - clock.now) / (clock.now - start))
             clock.now = host.until
         assert len(waits) > 10
