@@ -261,7 +261,7 @@ def _end_of(process: SpawnProcess) -> str:
 
 @contextmanager
 def _interrupts_blocked() -> Generator[None]:
-    """Start processes in the block that are not interrupted before they can leave it to this one."""
+    """Start processes in the block that no signal ends before they leave it to this one."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

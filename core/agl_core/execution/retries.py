@@ -27,11 +27,13 @@ class Retries:
     Args:
         services: What is known of the services that they call.
         lane: The lane that they are in.
+        needed: Whether a run cannot do without any of them.
     """
 
-    def __init__(self, services: Services, lane: Lane) -> None:
+    def __init__(self, services: Services, lane: Lane, needed: bool = False) -> None:
         self._services = services
         self._lane = lane
+        self._needed = needed
 
     async def result(
         self,
@@ -70,7 +72,7 @@ class Retries:
                     return result[0]
                 counted += call.failed(found, first)
             if counted >= (_SLOW if found.slow else self._services.backoff.attempts):
-                self._services.lost(found, first)
+                self._services.lost(found, first, self._needed)
                 return result[0]
             wait = self._services.backoff.seconds(max(1, counted), found.retry_after)
             try:
@@ -86,7 +88,7 @@ class RetryingClient:
         self._client = client
         self._ledger = services.ledger
         service = getattr(client, "service", "")
-        self._retries = Retries(services, services.lane(*filter(None, [service])))
+        self._retries = Retries(services, services.lane(*filter(None, [service])), needed=True)
 
     async def check(self, models: Sequence[str]) -> None:
         """Find out whether calls can work; see `ModelClient`."""

@@ -116,14 +116,20 @@ class Services:
         # Where it may be what was asked all the same, others are to have their turn.
         return not trouble.overall
 
-    def lost(self, trouble: Trouble, first: float) -> None:
-        """Take note that a rollout or a call was given up, and when its first attempt began.
+    def lost(self, trouble: Trouble, first: float, needed: bool = False) -> None:
+        """Take note that something was given up.
 
         It ends the run if the service has never answered anybody, or nobody for very many.
+
+        Args:
+            trouble: What it was.
+            first: When its first attempt began.
+            needed: Whether the run cannot do without it, as it can without a rollout.
         """
         host = self.host(trouble.service)
         self._lost += self._is_new(first)
-        many = self._lost >= _LOST * max(_MANY, sum(lane.most for lane in self._lanes_to(host)))
+        most = max(_MANY, sum(lane.most for lane in self._lanes_to(host)))
+        many = self._lost >= most * (1 if needed else _LOST)
         if self._answered is None and (trouble.overall or many):
             self._end(
                 f"{host.title} cannot be used: {trouble.text.rstrip('.')}. "
