@@ -414,3 +414,64 @@ def test_a_key_that_is_no_name_calls_no_part() -> None:
     mine = {label for label in told if label.startswith("held")}
     assert mine == {"held", "held.number", "held.planner", "held.planner.number"}
     assert parts("other words")["held"] != told["held"]
+
+
+MADE_FOR_THE_PROCESS = """
+import secrets
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+
+class Bot:
+    def __init__(self, prompt, id):
+        self.prompt = prompt
+        self.folder = tempfile.gettempdir() + "/" + secrets.token_hex(3)
+        self.born = time.monotonic()
+        name = "a-" + secrets.token_hex(3)
+        self.name = name
+        self.id = id
+
+    def run(self, task):
+        return self.prompt
+
+
+@dataclass
+class Held:
+    name: str = field(default_factory=lambda: secrets.token_hex(3))
+
+
+def make(prompt):
+    number = time.monotonic()
+
+    def run(task):
+        return prompt, number, text, Held()
+
+    text = secrets.token_hex(8)
+    return run
+
+
+bot = Bot("You are x.", 7)
+run = make("You are y.")
+"""
+
+
+def imported_anew(name: str) -> Any:
+    sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    return importlib.import_module(name)
+
+
+def test_what_is_made_for_the_process_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made_for_it.py").write_text(MADE_FOR_THE_PROCESS)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def told() -> dict[str, str]:
+        module = imported_anew("made_for_it")
+        return code_parts({"bot": module.bot.run, "run": module.run, "held": module.Held()})
+
+    parts = told()
+    assert told() == parts
+    assert {"bot.prompt", "bot.id", "run: prompt"} <= set(parts)

@@ -18,6 +18,11 @@ from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, Modul
 from typing import Any, Literal, cast
 
 from agl_core.credentials import VARIABLE, without_credentials
+from agl_core.identity.making import (
+    compiled_statement,
+    volatile_attributes,
+    volatile_variables,
+)
 from agl_core.identity.ownership import (
     is_foreign,
     is_own,
@@ -26,10 +31,11 @@ from agl_core.identity.ownership import (
     module_name,
     name_of,
 )
-from agl_core.identity.references import Found, found, import_path, references, stored
+from agl_core.identity.references import Chain, Found, found, import_path, references, stored
 from agl_core.identity.sources import (
     Changes,
     ModuleSource,
+    changed_by,
     changes,
     module_source,
     syntax_of,
@@ -63,6 +69,16 @@ class _Making:
     """The variables of the user's modules that they name."""
 
 
+@dataclass(frozen=True, slots=True)
+class _PassedOver:
+    """The attributes of a class's objects that are no settings."""
+
+    changed: frozenset[str]
+    """Its methods change them."""
+    volatile: frozenset[str]
+    """They hold something else in each process."""
+
+
 class Collector:
     """Collects digests of what a program is made of, by names that its author knows.
 
@@ -78,6 +94,7 @@ class Collector:
         self._told: dict[int, str] = {}
         self._kept: list[object] = []
         self._sources: dict[int, ModuleSource] = {}
+        self._attributes: dict[int, _PassedOver] = {}
         self._makings: dict[tuple[int, str], _Making] = {}
 
     @property
@@ -173,8 +190,38 @@ class Collector:
         kind = type(value)
         self.note(label, f"{name_of(kind.__module__)}.{kind.__qualname__}")
         self._class(label, kind)
-        for name, item in settings_of(value):
-            self._value(f"{label}.{name}", item, depth - 1)
+        passed_over = self._passed_over(kind)
+        for name, item in settings_of(value, passed_over.changed):
+            if name not in passed_over.volatile:
+                self._value(f"{label}.{name}", item, depth - 1)
+
+    def _passed_over(self, kind: type) -> _PassedOver:
+        """Return which attributes of a class's objects are no settings."""
+        known = self._attributes.get(id(kind))
+        if known is not None:
+            return known
+        self._kept.append(kind)
+        volatile = set[str]()
+        for base in kind.__mro__:
+            tree = syntax_of(base) if is_own_module(base.__module__) else None
+            if tree is not None:
+                namespace = vars(sys.modules[base.__module__])
+                judge = functools.partial(self._is_volatile, namespace)
+                volatile |= volatile_attributes(tree, namespace, judge)
+        known = self._attributes[id(kind)] = _PassedOver(changed_by(kind), frozenset(volatile))
+        return known
+
+    def _is_volatile(self, namespace: Mapping[str, Any], chain: Chain) -> bool:
+        """Tell whether what code names gives something else in each process."""
+        reference = found(namespace, chain)
+        if is_volatile(reference, chain):
+            return True
+        return (
+            reference is not None
+            and is_own(reference.namespace)
+            and not isinstance(reference.value, type)  # of its objects each attribute is looked at
+            and self._origin(reference.namespace, reference.name) == "volatile"
+        )
 
     def _class(self, label: str, kind: type) -> None:
         if not is_own_module(kind.__module__):
@@ -209,11 +256,13 @@ class Collector:
             self.note(
                 label, "\n".join(_compiled(inner.__code__)) if tree is None else unparsed(tree)
             )
-        mutable = (Changes() if tree is None else changes(tree)).names | stored(inner.__code__)
+        passed_over = (Changes() if tree is None else changes(tree)).names | stored(inner.__code__)
+        if inner.__closure__ and own:
+            passed_over |= self._volatile_around(inner)
         for default in (*(inner.__defaults__ or ()), *(inner.__kwdefaults__ or {}).values()):
             self._value(label, default, depth - 1)
         for name, cell in zip(inner.__code__.co_freevars, inner.__closure__ or (), strict=True):
-            if name in mutable or VARIABLE.search(name):
+            if name in passed_over or VARIABLE.search(name):
                 continue
             try:
                 value = cell.cell_contents
@@ -222,6 +271,15 @@ class Collector:
             self._value(f"{label}: {name}", value, depth - 1)
         if own:
             self._code(inner.__code__, inner.__globals__)
+
+    def _volatile_around(self, function: FunctionType) -> frozenset[str]:
+        """Return the variables around a function that differ between processes."""
+        namespace, name = function.__globals__, function.__qualname__
+        judge = functools.partial(self._is_volatile, namespace)
+        statements = self._source(namespace).statements.get(name.partition(".")[0], ())
+        return frozenset[str]().union(
+            *(volatile_variables(tree, name, namespace, judge) for tree in statements)
+        )
 
     def _is_new(self, label: str, thing: object) -> bool:
         """Tell whether a thing was not told of yet; of what was, note where."""
@@ -292,7 +350,7 @@ class Collector:
                 self._imported(namespace, statement, name)
             elif not isinstance(statement, ast.Import):
                 self.note(label, unparsed(statement))
-                self._code(_compiled_statement(statement), namespace, name)
+                self._code(compiled_statement(statement), namespace, name)
         if not isinstance(value, ModuleType) and not VARIABLE.search(name):
             self._told_by_value(label, namespace, name, value)
 
@@ -350,7 +408,7 @@ class Collector:
         origin: Origin = "own"
         of: list[tuple[Mapping[str, Any], str]] = []
         for statement in self._source(namespace).statements.get(name, ()):
-            for chain in references(_compiled_statement(statement), namespace):
+            for chain in references(compiled_statement(statement), namespace):
                 reference = found(namespace, chain)
                 if is_volatile(reference, chain):
                     origin = "volatile"
@@ -377,10 +435,6 @@ def _is_name(key: object) -> bool:
         and len(key) <= _LONGEST_NAME
         and without_credentials(key) == key
     )
-
-
-def _compiled_statement(statement: ast.stmt) -> CodeType:
-    return compile(ast.Module([statement], []), "<program>", "exec")
 
 
 def _compiled(code: CodeType) -> Iterator[str]:

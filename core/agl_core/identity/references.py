@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Any
 
-__all__ = ["Found", "found", "import_path", "references", "stored"]
+__all__ = ["Chain", "Found", "found", "import_path", "references", "stored"]
 
 Chain = tuple[str, ...]
 """A name and the attributes that are taken of it: ``("prompts", "PLANNER")``."""

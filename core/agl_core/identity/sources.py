@@ -18,9 +18,10 @@ from agl_core.identity.references import stored
 from agl_core.identity.steadiness import steady_text
 
 __all__ = [
-    "_MADE_WITH",
+    "MAKERS",
     "Changes",
     "ModuleSource",
+    "changed_by",
     "changes",
     "module_source",
     "syntax_of",
@@ -32,7 +33,7 @@ _CHANGING = frozenset(
     | {"popleft", "remove", "setdefault", "sort", "update"}
 )
 """Methods that change what they are called on."""
-_MADE_WITH = frozenset({"__init__", "__new__", "__post_init__", "__setstate__"})
+MAKERS = frozenset({"__init__", "__new__", "__post_init__", "__setstate__"})
 """Methods that make an object, rather than change it."""
 _DEEPEST = 60
 """How deep source may be nested to be written out again."""
@@ -116,7 +117,7 @@ def changes(tree: ast.AST) -> Changes:
     names, attributes = set[str](), set[str]()
     for function in ast.walk(tree):
         if isinstance(function, _FUNCTIONS):
-            made = getattr(function, "name", "") in _MADE_WITH
+            made = getattr(function, "name", "") in MAKERS
             for node in ast.walk(function):
                 if isinstance(node, ast.Global | ast.Nonlocal):
                     names.update(node.names)
@@ -137,7 +138,7 @@ def changed_by(kind: type) -> frozenset[str]:
             names |= changes(tree).attributes
             continue
         for name, function in vars(base).items():
-            if isinstance(function, FunctionType) and name not in _MADE_WITH:
+            if isinstance(function, FunctionType) and name not in MAKERS:
                 names |= stored(function.__code__, attributes=True)
     return frozenset(names)
 

@@ -7,13 +7,13 @@ import math
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from types import FunctionType
 from typing import Any, cast
 
 from agl_core.credentials import VARIABLE
 from agl_core.identity.ownership import is_foreign
-from agl_core.identity.sources import changed_by
 from agl_core.identity.steadiness import steady_text
 
 __all__ = ["is_prompt_like", "plain", "settings_of"]
@@ -23,6 +23,7 @@ _MADE_UP = re.compile(
     r"|\d{4}-\d\d-\d\d[T _]\d\d:?\d\d|\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}",  # a time
     re.IGNORECASE,
 )
+_RANDOM = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
 _SECONDS = (1e9, 1e10)
 """A number between these is taken for seconds since the epoch."""
 _PASSED_OVER = re.compile(rf"{VARIABLE.pattern}|^_*(?:lc_)?versions?$", re.IGNORECASE)
@@ -65,7 +66,7 @@ def _plain(value: object, trusted: bool, left: list[int], depth: int) -> str:
         case None | bool() | bytes():
             return repr(value)
         case str():
-            return "" if not trusted and _MADE_UP.search(value) else repr(value)
+            return "" if not trusted and _is_made_up(value) else repr(value)
         case int() | float():
             made_up = not trusted and math.isfinite(value) and _SECONDS[0] <= value < _SECONDS[1]
             return "" if made_up else repr(value)
@@ -87,7 +88,13 @@ def _plain(value: object, trusted: bool, left: list[int], depth: int) -> str:
             address = _address(value)
             if address is None:
                 raise _NotPlainError
-            return repr(address)
+            return "" if not trusted and _is_made_up(address) else repr(address)
+
+
+def _is_made_up(text: str) -> bool:
+    """Tell whether a text looks as if it was made up for this process."""
+    temporary = os.path.join(tempfile.gettempdir(), "")
+    return text.startswith(temporary) or bool(_MADE_UP.search(text) or _RANDOM.fullmatch(text))
 
 
 def _address(value: Any) -> str | None:
@@ -103,20 +110,22 @@ def _address(value: Any) -> str | None:
         return None
 
 
-def settings_of(value: Any) -> Iterator[tuple[str, object]]:
+def settings_of(value: Any, changed: frozenset[str]) -> Iterator[tuple[str, object]]:
     """Yield what an object was made with: its fields and attributes, without what is default.
 
     Left out are credentials by their names and kinds, and what the standard library's objects hold.
 
     Args:
         value: The object.
+        changed: The attributes that its methods change: they are passed over.
     """
     kind: Any = type(value)
     if _is_standard(kind) or callable(getattr(value, "get_secret_value", None)):
         return
     held, hidden, declared = _held(value)
     # What a package declares as a field is a setting, though its methods may complete it.
-    changed = frozenset[str]() if declared and is_foreign(kind) else changed_by(kind)
+    if declared and is_foreign(kind):
+        changed = frozenset()
     for name, (item, default) in held.items():
         if _PASSED_OVER.search(name) or item is None or item is default:
             continue
