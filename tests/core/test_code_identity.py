@@ -475,3 +475,15 @@ def test_what_is_made_for_the_process_does_not_count(
     parts = told()
     assert told() == parts
     assert {"bot.prompt", "bot.id", "run: prompt"} <= set(parts)
+
+
+def test_of_much_data_all_counts() -> None:
+    def told(last: str) -> dict[str, str]:
+        return code_parts({"data": [*("a" for _ in range(20_000)), last]})
+
+    assert told("b") != told("c")
+
+
+def test_of_more_data_than_is_read_the_length_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agl_core.identity.values._MOST", 3)
+    assert code_parts({"data": [1, 2, 3, "four"]}) != code_parts({"data": [1, 2, 3, "three"]})

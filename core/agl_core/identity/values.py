@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from types import FunctionType
 from typing import Any, cast
 
@@ -27,8 +27,8 @@ _RANDOM = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
 _SECONDS = (1e9, 1e10)
 """A number between these is taken for seconds since the epoch."""
 _PASSED_OVER = re.compile(rf"{VARIABLE.pattern}|^_*(?:lc_)?versions?$", re.IGNORECASE)
-_MOST = 10_000
-"""Items of data that are looked at."""
+_MOST = 1_000_000
+"""Items of data that are looked at, in about a second; of further ones the length counts."""
 _DEEPEST = 50
 """How deep data may be nested; a list may hold itself."""
 
@@ -61,7 +61,7 @@ def _plain(value: object, trusted: bool, left: list[int], depth: int) -> str:
     if depth < 0:
         raise _NotPlainError
     if left[0] < 0:
-        return "..."
+        return f"...{len(value)}" if isinstance(value, Sized) else "..."
     match value:
         case None | bool() | bytes():
             return repr(value)
