@@ -487,3 +487,39 @@ def test_of_much_data_all_counts() -> None:
 def test_of_more_data_than_is_read_the_length_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agl_core.identity.values._MOST", 3)
     assert code_parts({"data": [1, 2, 3, "four"]}) != code_parts({"data": [1, 2, 3, "three"]})
+
+
+TIMED = """
+import time
+from pathlib import Path
+
+
+class Bot:
+    def __init__(self, prompt):
+        self.prompt = prompt
+
+    def run(self, task):
+        return time.time(), self.prompt
+
+
+BOT = Bot((Path(__file__).parent / "prompt.txt").read_text())
+
+
+def agent(task):
+    return BOT.run(task)
+"""
+
+
+def test_a_clock_in_a_method_hides_no_prompt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "timed_bots.py").write_text(TIMED)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def told(prompt: str) -> dict[str, str]:
+        (tmp_path / "prompt.txt").write_text(prompt)
+        return code_parts({"agent": imported_anew("timed_bots").agent})
+
+    one = told("You plan trips.")
+    other = told("You plan flights.")
+    assert {label for label in one if one[label] != other[label]} == {"timed_bots.BOT.prompt"}

@@ -20,6 +20,7 @@ from typing import Any, Literal, cast
 from agl_core.credentials import VARIABLE, without_credentials
 from agl_core.identity.making import (
     compiled_statement,
+    making_objects,
     volatile_attributes,
     volatile_variables,
 )
@@ -95,7 +96,7 @@ class Collector:
         self._kept: list[object] = []
         self._sources: dict[int, ModuleSource] = {}
         self._attributes: dict[int, _PassedOver] = {}
-        self._makings: dict[tuple[int, str], _Making] = {}
+        self._makings: dict[tuple[int, str, bool], _Making] = {}
 
     @property
     def parts(self) -> dict[str, str]:
@@ -368,10 +369,10 @@ class Collector:
         told = isinstance(value, FunctionType | type) or imported
         if told or name in source.changed:
             return
-        origin = self._origin(namespace, name)
+        data = plain(value, trusted=True)
+        origin = self._origin(namespace, name, made=data is None)
         if origin == "volatile":
             return
-        data = plain(value, trusted=True)
         if data is None:
             self._value(label, value, _DEPTH)
         elif origin == "own" or is_prompt_like(value):
@@ -383,31 +384,39 @@ class Collector:
             if name == (alias.asname or alias.name):
                 self._reference(found({}, (path, alias.name)) if path in sys.modules else None)
 
-    def _origin(self, namespace: Mapping[str, Any], name: str) -> Origin:
-        """Tell what makes the value of a variable, or what a function gives."""
+    def _origin(self, namespace: Mapping[str, Any], name: str, *, made: bool = False) -> Origin:
+        """Tell what makes the value of a variable, or what a function gives.
+
+        Args:
+            namespace: The module's variables.
+            name: The variable's name.
+            made: Whether of classes only that counts which makes their objects.
+        """
         origin: Origin = "own"
         ahead, seen = [(namespace, name)], {(id(namespace), name)}
         while ahead:
-            made = self._making(*ahead.pop())
-            if made.origin == "volatile":
+            making = self._making(*ahead.pop(), made)
+            if making.origin == "volatile":
                 return "volatile"
-            if made.origin == "foreign":
+            if making.origin == "foreign":
                 origin = "foreign"
-            for further in made.of:
+            for further in making.of:
                 key = (id(further[0]), further[1])
                 if key not in seen:
                     seen.add(key)
                     ahead.append(further)
         return origin
 
-    def _making(self, namespace: Mapping[str, Any], name: str) -> _Making:
+    def _making(self, namespace: Mapping[str, Any], name: str, made: bool) -> _Making:
         """Tell what the statements that set a variable name."""
-        known = self._makings.get((id(namespace), name))
+        known = self._makings.get((id(namespace), name, made))
         if known is not None:
             return known
         origin: Origin = "own"
         of: list[tuple[Mapping[str, Any], str]] = []
         for statement in self._source(namespace).statements.get(name, ()):
+            if made and isinstance(statement, ast.ClassDef):
+                statement = making_objects(statement)
             for chain in references(compiled_statement(statement), namespace):
                 reference = found(namespace, chain)
                 if is_volatile(reference, chain):
@@ -417,8 +426,8 @@ class Collector:
                         of.append((reference.namespace, reference.name))
                     if origin == "own" and is_foreign(reference.value):
                         origin = "foreign"
-        made = self._makings[id(namespace), name] = _Making(origin, tuple(of))
-        return made
+        known = self._makings[id(namespace), name, made] = _Making(origin, tuple(of))
+        return known
 
     def _source(self, namespace: Mapping[str, Any]) -> ModuleSource:
         if id(namespace) not in self._sources:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from agl_core.identity.references import Chain, references
 from agl_core.identity.sources import MAKERS
 
-__all__ = ["compiled_statement", "volatile_attributes", "volatile_variables"]
+__all__ = ["compiled_statement", "making_objects", "volatile_attributes", "volatile_variables"]
 
 Judge = Callable[[Chain], bool]
 """Tells whether what a chain names gives something else in each process."""
@@ -19,6 +20,19 @@ Judge = Callable[[Chain], bool]
 def compiled_statement(statement: ast.stmt) -> CodeType:
     """Return the code of a statement that stands in a module."""
     return compile(ast.Module([statement], []), "<program>", "exec")
+
+
+def making_objects(kind: ast.ClassDef) -> ast.ClassDef:
+    """Return a class without the methods that do not make its objects."""
+    body = [
+        statement
+        for statement in kind.body
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef)
+        or statement.name in MAKERS
+    ]
+    without = copy.copy(kind)
+    without.body = body or [ast.copy_location(ast.Pass(), kind)]
+    return without
 
 
 def volatile_attributes(
