@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import enum
 import functools
 import importlib.util
 import json
 import operator
 import os
+import re
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -523,3 +526,30 @@ def test_a_clock_in_a_method_hides_no_prompt(
     one = told("You plan trips.")
     other = told("You plan flights.")
     assert {label for label in one if one[label] != other[label]} == {"timed_bots.BOT.prompt"}
+
+
+class Slotted:
+    __slots__ = ("prompt",)
+
+    def __init__(self, prompt: str) -> None:
+        self.prompt = prompt
+
+
+class Mode(enum.Enum):
+    BRIEF = "brief"
+    LONG = "long"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Slotted("You plan trips."), Slotted("You plan flights.")),
+        (re.compile("a+"), re.compile("b+")),
+        (re.compile("a+"), re.compile("a+", re.IGNORECASE)),
+        (string.Template("Plan $it."), string.Template("Book $it.")),
+        (Mode.BRIEF, Mode.LONG),
+    ],
+)
+def test_tells_what_objects_without_a_dictionary_hold(one: object, other: object) -> None:
+    assert code_parts({"it": one}) == code_parts({"it": one})
+    assert code_parts({"it": one}) != code_parts({"it": other})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 import os
 import re
+import string
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sized
@@ -13,7 +15,7 @@ from types import FunctionType
 from typing import Any, cast
 
 from agl_core.credentials import VARIABLE
-from agl_core.identity.ownership import is_foreign
+from agl_core.identity.ownership import is_foreign, is_own_module
 from agl_core.identity.steadiness import steady_text
 
 __all__ = ["is_prompt_like", "plain", "settings_of"]
@@ -85,10 +87,22 @@ def _plain(value: object, trusted: bool, left: list[int], depth: int) -> str:
                 if not (isinstance(key, str) and _PASSED_OVER.search(key))
             )
         case _:
-            address = _address(value)
-            if address is None:
+            data = _as_data(value)
+            if data is None:
                 raise _NotPlainError
-            return "" if not trusted and _is_made_up(address) else repr(address)
+            return _plain(data, trusted, left, depth - 1)
+
+
+def _as_data(value: object) -> object | None:
+    """Return what is as good as data as data: paths, addresses, patterns, templates, choices."""
+    if isinstance(value, re.Pattern):
+        pattern = cast("re.Pattern[Any]", value)
+        return pattern.pattern, pattern.flags
+    if type(value) is string.Template:
+        return value.template
+    if isinstance(value, enum.Enum):
+        return type(value).__qualname__, value.name, value.value
+    return _address(value)
 
 
 def _is_made_up(text: str) -> bool:
@@ -155,8 +169,19 @@ def _held(value: Any) -> tuple[Mapping[str, tuple[object, object]], frozenset[st
         declared = dataclasses.fields(value)
         held = {field.name: (getattr(value, field.name, None), field.default) for field in declared}
         return held, frozenset(), True
-    held = {name: (item, None) for name, item in getattr(value, "__dict__", {}).items()}
+    attributes = {**dict(_in_slots(value)), **getattr(value, "__dict__", {})}
+    held = {name: (item, None) for name, item in attributes.items()}
     return held, frozenset(name for name in held if name.startswith("_")), False
+
+
+def _in_slots(value: object) -> Iterator[tuple[str, object]]:
+    """Yield the attributes that an object of the user's has no dictionary for."""
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ()) if is_own_module(kind.__module__) else ()
+        for name in (slots,) if isinstance(slots, str) else slots:
+            item = getattr(value, name, None)
+            if not name.startswith("__") and item is not None:
+                yield name, item
 
 
 def _same(one: object, other: object) -> bool:
