@@ -553,3 +553,27 @@ class Mode(enum.Enum):
 def test_tells_what_objects_without_a_dictionary_hold(one: object, other: object) -> None:
     assert code_parts({"it": one}) == code_parts({"it": one})
     assert code_parts({"it": one}) != code_parts({"it": other})
+
+
+LYING_SOMEWHERE = """
+import os
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SAID = f"Read {HERE}/a.txt, not {HERE}-old."
+
+
+def agent(task):
+    return HERE / "a.txt", SAID, os.environ.get("SOME_JOB_ID"), os.environ.get("SOME_MODEL_ID")
+"""
+
+
+def test_where_a_program_lies_and_in_which_job_it_runs_does_not_count(tmp_path: Path) -> None:
+    folders = tmp_path / "one", tmp_path / "other"
+    for folder in folders:
+        folder.mkdir()
+        (folder / "its_program.py").write_text(LYING_SOMEWHERE)
+    one, other = (parts_in_another_process(folder, SOME_JOB_ID=folder.name) for folder in folders)
+    assert {part for part in one if one[part] != other.get(part)} == {"its_program.SAID"}
+    assert one["its_program.HERE"] == other["its_program.HERE"]
+    assert "environment SOME_MODEL_ID" in one

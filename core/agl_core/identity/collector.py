@@ -53,6 +53,10 @@ _DEPTH = 4
 _LONGEST_NAME = 40
 """Characters of a key that a part is called by."""
 _ENVIRONMENT_NAME = re.compile(r"[A-Z][A-Z0-9_]+")
+_OF_THE_RUN = re.compile(
+    rf"{VARIABLE.pattern}|(?<!MODEL)_ID$|_(?:RANK|PORT|PID)$|^HOSTNAME$", re.IGNORECASE
+)
+"""Finds the names of variables of the environment that tell of a run, not of the program."""
 _OF_C = (BuiltinFunctionType, type(str.strip), operator.itemgetter, operator.attrgetter)
 _BASES = (object, type)
 
@@ -317,7 +321,7 @@ class Collector:
                 self._reference(found(namespace, chain))
         if any(is_environment(found(namespace, chain)) for chain in chains):
             for name in _constants(code):
-                if _ENVIRONMENT_NAME.fullmatch(name) and not VARIABLE.search(name):
+                if _ENVIRONMENT_NAME.fullmatch(name) and not _OF_THE_RUN.search(name):
                     value = os.environ.get(name)
                     if self._is_new_name(("environment", name)):
                         self.note(f"environment {name}", steady_text(repr(value)))
