@@ -577,3 +577,15 @@ def test_where_a_program_lies_and_in_which_job_it_runs_does_not_count(tmp_path: 
     assert {part for part in one if one[part] != other.get(part)} == {"its_program.SAID"}
     assert one["its_program.HERE"] == other["its_program.HERE"]
     assert "environment SOME_MODEL_ID" in one
+
+
+class Endless:
+    """Looks for what it lacks in itself."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self, f"{name}_")
+
+
+def test_an_object_that_looks_in_itself_without_end_stops_nothing() -> None:
+    assert "it" in code_parts({"it": Rated("Is it kind?", [Endless()])})
+    assert "it" in code_parts({"it": Endless()})

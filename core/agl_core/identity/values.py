@@ -124,6 +124,13 @@ def _address(value: Any) -> str | None:
         return None
 
 
+def _attribute(value: object, name: str) -> object:
+    try:
+        return getattr(value, name, None)
+    except Exception:  # noqa: BLE001 - a proxy may look for what it lacks in itself, without end
+        return None
+
+
 def settings_of(value: Any, changed: frozenset[str]) -> Iterator[tuple[str, object]]:
     """Yield what an object was made with: its fields and attributes, without what is default.
 
@@ -134,7 +141,7 @@ def settings_of(value: Any, changed: frozenset[str]) -> Iterator[tuple[str, obje
         changed: The attributes that its methods change: they are passed over.
     """
     kind: Any = type(value)
-    if _is_standard(kind) or callable(getattr(value, "get_secret_value", None)):
+    if _is_standard(kind) or callable(_attribute(value, "get_secret_value")):
         return
     held, hidden, declared = _held(value)
     # What a package declares as a field is a setting, though its methods may complete it.
@@ -143,7 +150,7 @@ def settings_of(value: Any, changed: frozenset[str]) -> Iterator[tuple[str, obje
     for name, (item, default) in held.items():
         if _PASSED_OVER.search(name) or item is None or item is default:
             continue
-        if address := _address(getattr(item, "base_url", None)):
+        if address := _address(_attribute(item, "base_url")):
             yield f"{name}.base_url", address  # a client's client
         if name in changed:
             continue
