@@ -13,38 +13,31 @@ import re
 import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from agl_core.credentials import VARIABLE, without_credentials
 from agl_core.identity.making import (
     compiled_statement,
-    making_objects,
-    volatile_attributes,
-    volatile_variables,
 )
+from agl_core.identity.origins import Origins
 from agl_core.identity.ownership import (
-    is_foreign,
     is_own,
     is_own_module,
     is_own_value,
     module_name,
     name_of,
 )
-from agl_core.identity.references import Chain, Found, found, import_path, references, stored
+from agl_core.identity.references import Found, found, import_path, references, stored
 from agl_core.identity.sources import (
     Changes,
-    ModuleSource,
-    changed_by,
     changes,
-    module_source,
     syntax_of,
     unparsed,
 )
 from agl_core.identity.steadiness import steady_text
 from agl_core.identity.values import is_prompt_like, plain, settings_of
-from agl_core.identity.volatility import is_environment, is_volatile
+from agl_core.identity.volatility import is_environment
 
 __all__ = ["Collector"]
 
@@ -59,29 +52,6 @@ _OF_THE_RUN = re.compile(
 """Finds the names of variables of the environment that tell of a run, not of the program."""
 _OF_C = (BuiltinFunctionType, type(str.strip), operator.itemgetter, operator.attrgetter)
 _BASES = (object, type)
-
-Origin = Literal["own", "foreign", "volatile"]
-"""What makes a value: the user's code and the standard library alone; a package's code, too;
-or something that gives another value in each process."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Making:
-    """What makes a value, by what the statements that set it name themselves."""
-
-    origin: Origin
-    of: tuple[tuple[Mapping[str, Any], str], ...]
-    """The variables of the user's modules that they name."""
-
-
-@dataclass(frozen=True, slots=True)
-class _PassedOver:
-    """The attributes of a class's objects that are no settings."""
-
-    changed: frozenset[str]
-    """Its methods change them."""
-    volatile: frozenset[str]
-    """They hold something else in each process."""
 
 
 class Collector:
@@ -98,9 +68,7 @@ class Collector:
         self._seen: set[tuple[object, str]] = set()
         self._told: dict[int, str] = {}
         self._kept: list[object] = []
-        self._sources: dict[int, ModuleSource] = {}
-        self._attributes: dict[int, _PassedOver] = {}
-        self._makings: dict[tuple[int, str, bool], _Making] = {}
+        self._origins = Origins()
 
     @property
     def parts(self) -> dict[str, str]:
@@ -195,38 +163,10 @@ class Collector:
         kind = type(value)
         self.note(label, f"{name_of(kind.__module__)}.{kind.__qualname__}")
         self._class(label, kind)
-        passed_over = self._passed_over(kind)
+        passed_over = self._origins.passed_over(kind)
         for name, item in settings_of(value, passed_over.changed):
             if name not in passed_over.volatile:
                 self._value(f"{label}.{name}", item, depth - 1)
-
-    def _passed_over(self, kind: type) -> _PassedOver:
-        """Return which attributes of a class's objects are no settings."""
-        known = self._attributes.get(id(kind))
-        if known is not None:
-            return known
-        self._kept.append(kind)
-        volatile = set[str]()
-        for base in kind.__mro__:
-            tree = syntax_of(base) if is_own_module(base.__module__) else None
-            if tree is not None:
-                namespace = vars(sys.modules[base.__module__])
-                judge = functools.partial(self._is_volatile, namespace)
-                volatile |= volatile_attributes(tree, namespace, judge)
-        known = self._attributes[id(kind)] = _PassedOver(changed_by(kind), frozenset(volatile))
-        return known
-
-    def _is_volatile(self, namespace: Mapping[str, Any], chain: Chain) -> bool:
-        """Tell whether what code names gives something else in each process."""
-        reference = found(namespace, chain)
-        if is_volatile(reference, chain):
-            return True
-        return (
-            reference is not None
-            and is_own(reference.namespace)
-            and not isinstance(reference.value, type)  # of its objects each attribute is looked at
-            and self._origin(reference.namespace, reference.name) == "volatile"
-        )
 
     def _class(self, label: str, kind: type) -> None:
         if not is_own_module(kind.__module__):
@@ -263,7 +203,7 @@ class Collector:
             )
         passed_over = (Changes() if tree is None else changes(tree)).names | stored(inner.__code__)
         if inner.__closure__ and own:
-            passed_over |= self._volatile_around(inner)
+            passed_over |= self._origins.volatile_around(inner)
         for default in (*(inner.__defaults__ or ()), *(inner.__kwdefaults__ or {}).values()):
             self._value(label, default, depth - 1)
         for name, cell in zip(inner.__code__.co_freevars, inner.__closure__ or (), strict=True):
@@ -276,15 +216,6 @@ class Collector:
             self._value(f"{label}: {name}", value, depth - 1)
         if own:
             self._code(inner.__code__, inner.__globals__)
-
-    def _volatile_around(self, function: FunctionType) -> frozenset[str]:
-        """Return the variables around a function that differ between processes."""
-        namespace, name = function.__globals__, function.__qualname__
-        judge = functools.partial(self._is_volatile, namespace)
-        statements = self._source(namespace).statements.get(name.partition(".")[0], ())
-        return frozenset[str]().union(
-            *(volatile_variables(tree, name, namespace, judge) for tree in statements)
-        )
 
     def _is_new(self, label: str, thing: object) -> bool:
         """Tell whether a thing was not told of yet; of what was, note where."""
@@ -305,7 +236,7 @@ class Collector:
         held = namespace.get(name)
         if held is not thing and getattr(held, "__wrapped__", None) is not thing:
             return False
-        if not is_own(namespace) or name not in self._source(namespace).statements:
+        if not is_own(namespace) or name not in self._origins.source(namespace).statements:
             return False
         self.note(label, f"{module_name(namespace)}.{name}")
         self._follow(namespace, name)
@@ -348,7 +279,7 @@ class Collector:
     def _variable(self, label: str, namespace: Mapping[str, Any], name: str) -> None:
         """Collect a variable of one of the user's modules."""
         value: object = namespace[name]
-        source = self._source(namespace)
+        source = self._origins.source(namespace)
         statements = source.statements.get(name, ())
         for statement in statements:
             if isinstance(statement, ast.ImportFrom):
@@ -363,7 +294,7 @@ class Collector:
         self, label: str, namespace: Mapping[str, Any], name: str, value: object
     ) -> None:
         """Collect the value of a variable, so far as it tells more than its statements."""
-        source = self._source(namespace)
+        source = self._origins.source(namespace)
         statements = source.statements.get(name, ())
         if not statements:  # typed into a shell, or made by exec
             if is_own_value(value):
@@ -374,7 +305,7 @@ class Collector:
         if told or name in source.changed:
             return
         data = plain(value, trusted=True)
-        origin = self._origin(namespace, name, made=data is None)
+        origin = self._origins.of_variable(namespace, name, made=data is None)
         if origin == "volatile":
             return
         if data is None:
@@ -387,57 +318,6 @@ class Collector:
         for alias in statement.names:
             if name == (alias.asname or alias.name):
                 self._reference(found({}, (path, alias.name)) if path in sys.modules else None)
-
-    def _origin(self, namespace: Mapping[str, Any], name: str, *, made: bool = False) -> Origin:
-        """Tell what makes the value of a variable, or what a function gives.
-
-        Args:
-            namespace: The module's variables.
-            name: The variable's name.
-            made: Whether of classes only that counts which makes their objects.
-        """
-        origin: Origin = "own"
-        ahead, seen = [(namespace, name)], {(id(namespace), name)}
-        while ahead:
-            making = self._making(*ahead.pop(), made)
-            if making.origin == "volatile":
-                return "volatile"
-            if making.origin == "foreign":
-                origin = "foreign"
-            for further in making.of:
-                key = (id(further[0]), further[1])
-                if key not in seen:
-                    seen.add(key)
-                    ahead.append(further)
-        return origin
-
-    def _making(self, namespace: Mapping[str, Any], name: str, made: bool) -> _Making:
-        """Tell what the statements that set a variable name."""
-        known = self._makings.get((id(namespace), name, made))
-        if known is not None:
-            return known
-        origin: Origin = "own"
-        of: list[tuple[Mapping[str, Any], str]] = []
-        for statement in self._source(namespace).statements.get(name, ()):
-            if made and isinstance(statement, ast.ClassDef):
-                statement = making_objects(statement)
-            for chain in references(compiled_statement(statement), namespace):
-                reference = found(namespace, chain)
-                if is_volatile(reference, chain):
-                    origin = "volatile"
-                elif reference is not None:
-                    if is_own(reference.namespace):
-                        of.append((reference.namespace, reference.name))
-                    if origin == "own" and is_foreign(reference.value):
-                        origin = "foreign"
-        known = self._makings[id(namespace), name, made] = _Making(origin, tuple(of))
-        return known
-
-    def _source(self, namespace: Mapping[str, Any]) -> ModuleSource:
-        if id(namespace) not in self._sources:
-            self._sources[id(namespace)] = module_source(namespace)
-            self._kept.append(namespace)
-        return self._sources[id(namespace)]
 
 
 def _is_name(key: object) -> bool:
